@@ -1,0 +1,143 @@
+"""Array ↔ layout and part: ``[dtype, shape]`` or ``[dtype, shape, "F"]`` beside the raw bytes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from . import dtypes, elements, strings
+from .errors import DecodeError, EncodeError, LimitExceeded
+from .limits import Limits
+
+__all__ = ["Layout", "as_array", "describe_array", "flat_bytes", "writable"]
+
+Buffer = bytes | memoryview
+Order = Literal["C", "F"]
+_BYTE = np.dtype("u1")
+
+
+class Layout:
+    """What a receiver has to know to rebuild one array from its part, checked once and used for many parts."""
+
+    __slots__ = ("count", "dtype", "mirror", "nbytes", "order", "shape")
+
+    def __init__(self, descriptor: Any, limits: Limits) -> None:
+        if not isinstance(descriptor, list) or not 2 <= len(descriptor) <= 3:
+            raise DecodeError.of("layout", expected="[dtype, shape, order?]", found=f"{descriptor!r:.60}")
+        dtype, shape, self.order = descriptor if len(descriptor) == 3 else [*descriptor, "C"]
+        if self.order not in ("C", "F"):
+            raise DecodeError.of("order", expected="C or F", found=f"{self.order!r:.60}")
+        self.count = dtypes.check_shape(shape, limits)
+        self.shape = tuple(shape)
+        self.dtype: np.dtype[Any]
+        self.nbytes: int | None
+        if isinstance(dtype, dict) and "string" in dtype:
+            self.dtype, self.nbytes = strings.rebuild_string_dtype(dtype), None  # the part itself tells
+        else:
+            self.dtype = dtypes.rebuild(dtype, limits)
+            self.nbytes = self.count * self.dtype.itemsize
+            if not self.dtype.itemsize and self.count > limits.max_items:
+                raise LimitExceeded.over("max_items", limits.max_items, f"{self.count} elements of 0 bytes")
+        self.mirror = elements.mirror(self.dtype)
+
+    def build(self, part: Buffer) -> np.ndarray[Any, Any]:
+        """Read-only array over ``part``; DecodeError unless its length is the layout's to the byte.
+
+        Copies only a part whose memory is not aligned for the dtype.
+        """
+        if self.nbytes is None:
+            flat = strings.split_strings(memoryview(part), self.dtype, self.count)
+            array = np.array(flat.reshape(self.shape), order=self.order)
+        elif len(part) != self.nbytes:
+            raise DecodeError.of(
+                "part", expected=f"{self.nbytes} bytes for {self.dtype} {list(self.shape)}", found=f"{len(part)}"
+            )
+        elif not self.nbytes:
+            array = self._empty()
+        else:
+            flat = np.frombuffer(part, self.dtype)
+            if self.mirror is not None:
+                elements.check_elements(flat.view(self.mirror))
+            if flat.flags.aligned:
+                return flat.reshape(self.shape) if self.order == "C" else flat.reshape(self.shape, order="F")
+            array = flat.copy().reshape(self.shape, order=self.order)
+        array.flags.writeable = False
+        return array
+
+    def _empty(self) -> np.ndarray[Any, Any]:
+        try:
+            return np.empty(self.shape, self.dtype, self.order)
+        except ValueError as error:  # lengths beside a 0 whose product NumPy cannot hold
+            raise DecodeError.of("shape", expected="one that NumPy takes", found=f"{error}") from None
+
+
+def describe_array(array: np.ndarray[Any, Any], limits: Limits) -> tuple[list[Any], Buffer]:
+    """Layout as it goes into the metadata, and the bytes of the part: the array's own memory if it is contiguous."""
+    if array.ndim > limits.max_dimensions:
+        raise EncodeError.at("", f"{array.ndim} dimensions, at most {limits.max_dimensions} (Limits.max_dimensions)")
+    order = memory_order(array)
+    shape = list(array.shape)
+    if strings.is_string_dtype(array.dtype):
+        descriptor: Any = strings.describe_strings(array.dtype)
+        buffer: Buffer = strings.join_strings(array)
+    else:
+        descriptor, buffer = dtypes.describe(array.dtype, limits), flat_bytes(array, order)
+        if array.size > limits.max_items and not array.itemsize:
+            raise EncodeError.at("", f"{array.size} elements of 0 bytes, at most {limits.max_items} (Limits.max_items)")
+    return ([descriptor, shape, "F"] if order == "F" else [descriptor, shape]), buffer
+
+
+def memory_order(array: np.ndarray[Any, Any]) -> Order:
+    """``"F"`` for Fortran order and for slices of it, else ``"C"``."""
+    flags = array.flags
+    if flags.c_contiguous:
+        return "C"
+    if flags.f_contiguous:
+        return "F"
+    strides = [abs(stride) for stride, length in zip(array.strides, array.shape, strict=True) if length > 1]
+    return "F" if len(strides) > 1 and strides[0] > 0 and strides == sorted(strides) else "C"
+
+
+def flat_bytes(array: np.ndarray[Any, Any], order: Order) -> Buffer:
+    """The elements in ``order`` as bytes: a view on the array's memory wherever that lies in one piece."""
+    if not array.nbytes:
+        return b""
+    flat: np.ndarray[Any, Any] = array.view(np.ndarray).reshape((-1,), order=order)
+    return flat.view(_BYTE).data
+
+
+def as_array(value: Any) -> np.ndarray[Any, Any] | None:
+    """``value`` as an array that shares its memory, or None if it does not offer any.
+
+    Takes what exports the buffer protocol, ``__array_interface__`` or DLPack on the CPU.
+    """
+    if isinstance(value, np.ndarray):
+        return value
+    try:
+        return np.asarray(memoryview(value))
+    except (TypeError, ValueError, NotImplementedError):
+        pass  # no buffer, or one in a format that NumPy does not read
+    if hasattr(value, "__array_interface__"):
+        return np.asarray(value)
+    if hasattr(value, "__dlpack__"):
+        try:
+            return np.from_dlpack(value)
+        except Exception as error:  # each library raises its own: on another device, requires grad, no such dtype
+            if hasattr(value, "__array__"):
+                return _from_array_method(value, error)
+            raise EncodeError.at("", f"{type(value).__name__}: {error}") from error
+    return None
+
+
+def _from_array_method(value: Any, refusal: Exception) -> np.ndarray[Any, Any]:
+    """JAX's bfloat16, say, which DLPack names but NumPy's reader of DLPack does not know."""
+    try:
+        return np.asarray(value)
+    except Exception:  # noqa: BLE001 - as above, any library's own
+        raise EncodeError.at("", f"{type(value).__name__}: {refusal}") from refusal
+
+
+def writable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The array if it may be written to, else a copy that is the caller's own, in the same memory order."""
+    return array if array.flags.writeable else array.copy(order="K")

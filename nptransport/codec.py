@@ -1,0 +1,237 @@
+"""payload ↔ frames: the metadata part and one part an array.
+
+The metadata part is a msgpack map:
+
+    npt        1, the version of the format; always the first key
+    envelope   [source, sequence, sent_at], where an endpoint sent the message
+    parts      a layout for each part that follows
+    tree       the rest of the payload (see tree.py); absent where the payload is the one array
+
+Encoder and Decoder remember what they made of the last shapes and dtypes: a stream of equal arrays is described once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import packing
+from .arrays import Buffer, describe_array
+from .envelope import Envelope
+from .errors import DecodeError, EncodeError, LimitExceeded
+from .limits import DEFAULT_LIMITS, Limits
+from .tree import Lowering, lift, read_layout
+
+__all__ = ["Decoder", "Encoder", "decode", "encode"]
+
+VERSION = 1
+_HEAD = packing.pack("npt") + packing.pack(VERSION)  # stands behind the first byte of every metadata part
+_BODY = 1 + len(_HEAD)
+_MAPS = [bytes([0x80 | entries]) for entries in range(16)]
+
+# Streams repeat few layouts; a peer that never repeats one cannot fill memory with them.
+_REMEMBERED = 64
+_REMEMBERED_BYTES = 1024
+
+
+class Encoder:
+    """Turns payloads into frames within ``limits``."""
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
+        self._known: dict[tuple[np.dtype[Any], tuple[int, ...]], bytes] = {}
+
+    def encode(self, payload: Any, envelope: bytes = b"") -> list[Buffer]:
+        """``[metadata, buffer, ...]``, the buffers being the arrays' own memory wherever that is contiguous.
+
+        ``envelope`` is one more entry for the metadata, packed. EncodeError for what cannot travel.
+        """
+        if type(payload) is np.ndarray and payload.flags.c_contiguous:
+            body = self._known.get((payload.dtype, payload.shape))
+            if body is not None:
+                return [(b"\x83" if envelope else b"\x82") + _HEAD + envelope + body, payload.data.cast("B")]
+        try:
+            return self._encode_new(payload, envelope)
+        except EncodeError as error:
+            raise EncodeError.at(f"payload{error.path}", error.reason) from error.__cause__
+
+    def _encode_new(self, payload: Any, envelope: bytes) -> list[Buffer]:
+        alone = isinstance(payload, np.ndarray) and not isinstance(payload, np.ma.MaskedArray)
+        if alone:
+            layout, buffer = describe_array(payload, self.limits)
+            buffers, body = [buffer], _entry("parts", [layout])
+        else:
+            lowering = Lowering(self.limits)
+            tree = packing.pack(lowering.lower(payload, self.limits.max_nesting))
+            self._check_tree(tree)
+            buffers, body = lowering.buffers, _entry("parts", lowering.layouts) + _entry("tree", tree)
+        metadata = _MAPS[1 + bool(envelope) + (1 if alone else 2)] + _HEAD + envelope + body
+        self._check_size("max_metadata_bytes", len(metadata))
+        self._check_size("max_total_bytes", len(metadata) + sum(map(len, buffers)))
+        if alone and _lends_itself(payload):
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[payload.dtype, payload.shape] = body
+        return [metadata, *buffers]
+
+    def _check_tree(self, tree: bytes) -> None:
+        try:
+            packing.measure(tree, self.limits, extensions=True)
+        except LimitExceeded as error:
+            raise EncodeError.at("", f"{error}. Long lists of numbers belong in an array") from None
+
+    def _check_size(self, limit: str, size: int) -> None:
+        allowed = getattr(self.limits, limit)
+        if size > allowed:
+            raise EncodeError.at("", f"{LimitExceeded.over(limit, allowed, size)}")
+
+
+def _lends_itself(array: np.ndarray[Any, Any]) -> bool:
+    """Whether ``array.data`` works, and any array of equal dtype and shape has the same layout.
+
+    Not so the structured dtypes: equal ones may differ in alignment.
+    """
+    dtype = array.dtype
+    return bool(array.flags.c_contiguous and array.nbytes and dtype.kind in "biufc" and dtype.isbuiltin == 1)
+
+
+class Decoder:
+    """Turns frames into payloads within ``limits``. Whatever the bytes are: a value or a DecodeError."""
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
+        self._known: dict[bytes, _Plan] = {}
+
+    def open(self, frames: Sequence[Any]) -> tuple[Any, str | None, Envelope | None]:
+        """Payload, topic and envelope of ``[topic?, metadata, buffer, ...]``."""
+        try:
+            if type(frames) is not list and isinstance(frames, (bytes, bytearray, memoryview, str)):
+                raise DecodeError.of("message", expected="a list of frames", found="one blob", hint="call loads")
+            parts = [frame if type(frame) is bytes else _read_only(frame) for frame in frames]
+            topic = None
+            if not parts or not parts[0] or not 0x80 <= parts[0][0] <= 0x8F:  # no text begins with such a byte
+                topic = _pop_topic(parts)
+            plan, envelope = self._plan(parts[0])
+            return plan.payload(parts), topic, envelope
+        except DecodeError:
+            raise
+        except Exception as error:  # the promise to whoever serves: nothing else comes out, whatever came in
+            raise DecodeError.of("message", expected="a valid one", found=f"{type(error).__name__}: {error}") from error
+
+    def _plan(self, metadata: Buffer) -> tuple[_Plan, Envelope | None]:
+        if len(metadata) > self.limits.max_metadata_bytes:
+            raise LimitExceeded.over("max_metadata_bytes", self.limits.max_metadata_bytes, len(metadata))
+        metadata = bytes(metadata)
+        envelope, rest = Envelope.split(metadata, _BODY)
+        entries = metadata[0] - (envelope is not None)
+        plan = self._known.get(rest)
+        if plan is not None and plan.entries == entries and metadata.startswith(_HEAD, 1):
+            return plan, envelope
+        if not metadata.startswith(_HEAD[:-1], 1):
+            raise DecodeError.of("metadata", expected="a map whose first key is npt", found=f"{metadata[:24]!r}")
+        values = packing.unpack(metadata, self.limits)
+        version = values["npt"]
+        if type(version) is not int or version != VERSION:
+            raise DecodeError.of(
+                "format version", expected=f"{VERSION}", found=f"{version!r:.40}", hint="use one release on both sides"
+            )
+        plan = _Plan(values, entries, self.limits)
+        if envelope is None and "envelope" in values:
+            return plan, Envelope.read(values["envelope"])
+        if len(rest) <= _REMEMBERED_BYTES:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[rest] = plan
+        return plan, envelope
+
+
+class _Plan:
+    """A metadata part but for its envelope, understood."""
+
+    __slots__ = ("entries", "layouts", "limits", "tree")
+
+    def __init__(self, metadata: dict[Any, Any], entries: int, limits: Limits) -> None:
+        layouts, self.tree = metadata.get("parts"), metadata.get("tree")
+        self.entries, self.limits = entries, limits
+        if not isinstance(layouts, list):
+            raise DecodeError.of("parts", expected="a list of layouts", found=type(layouts).__name__)
+        if len(layouts) > limits.max_parts:
+            raise LimitExceeded.over("max_parts", limits.max_parts, len(layouts))
+        if self.tree is None and len(layouts) != 1:
+            raise DecodeError.of("payload", expected="one array or a tree", found=f"{len(layouts)} parts and no tree")
+        if self.tree is not None and not isinstance(self.tree, bytes):
+            raise DecodeError.of("tree", expected="bytes", found=type(self.tree).__name__)
+        self.layouts = [read_layout(layout, limits) for layout in layouts]
+
+    def payload(self, parts: list[Buffer]) -> Any:
+        """The payload over ``parts``, the metadata first."""
+        if len(parts) != len(self.layouts) + 1:
+            raise DecodeError.of("message", expected=f"{len(self.layouts)} buffer parts", found=f"{len(parts) - 1}")
+        total = len(parts[0]) + len(parts[1]) if len(parts) == 2 else sum(map(len, parts))
+        if total > self.limits.max_total_bytes:
+            raise LimitExceeded.over("max_total_bytes", self.limits.max_total_bytes, total)
+        if self.tree is None:
+            return self.layouts[0].build(parts[1])
+        built = [layout.build(part) for layout, part in zip(self.layouts, parts[1:], strict=True)]
+        return lift(self.tree, built, self.limits)
+
+
+def _entry(key: str, value: Any) -> bytes:
+    return packing.pack(key) + packing.pack(value)
+
+
+def _read_only(frame: Any) -> memoryview:
+    view = memoryview(frame).toreadonly()
+    if view.ndim == 1 and view.format == "B" and view.contiguous:
+        return view
+    return memoryview(view.tobytes()) if not view.c_contiguous or not view.nbytes else view.cast("B")
+
+
+def _pop_topic(parts: list[Buffer]) -> str:
+    if len(parts) < 2:
+        raise DecodeError.of("message", expected="a metadata part", found=f"{[bytes(part[:24]) for part in parts]}")
+    try:
+        return str(parts.pop(0), "utf-8")
+    except UnicodeDecodeError as error:
+        raise DecodeError.of("message", expected="metadata, or a topic in UTF-8 before it", found=f"{error}") from None
+
+
+_default_encoder = Encoder()
+_default_decoder = Decoder()
+
+
+def encode(payload: Any, *, limits: Limits = DEFAULT_LIMITS) -> list[Buffer]:
+    """Frames for ``payload``: ``[metadata, buffer, ...]``, ready for ``socket.send_multipart``.
+
+    Args:
+        payload: an array of any dtype but object, or any nest of dict, list, tuple, str, bytes, int, float, bool, None
+            and datetime with arrays and NumPy scalars. What exports the buffer protocol, ``__array_interface__`` or
+            DLPack on the CPU is sent as an array; subclasses of ndarray but MaskedArray arrive as plain arrays.
+        limits: what the receiver accepts; refused here already.
+
+    Returns:
+        The metadata as bytes and one buffer an array, flat and in the array's memory order: the array's own memory
+        if it is C or Fortran contiguous, else a copy.
+
+    Raises:
+        EncodeError: something in it cannot travel; ``path`` says where it is.
+    """
+    return (_default_encoder if limits is DEFAULT_LIMITS else Encoder(limits)).encode(payload)
+
+
+def decode(frames: Sequence[Any], *, limits: Limits = DEFAULT_LIMITS) -> Any:
+    """The payload of ``frames``, with a topic part before the metadata or without.
+
+    Arrays are read-only views on the frames, which they keep alive; only one whose memory is not aligned for its dtype
+    is copied, and those of variable-width strings.
+
+    Args:
+        frames: bytes, memoryviews, zmq.Frames or anything else with the buffer protocol.
+        limits: what is accepted.
+
+    Raises:
+        DecodeError: whatever is wrong with them (LimitExceeded if they are more than ``limits`` accept).
+    """
+    return (_default_decoder if limits is DEFAULT_LIMITS else Decoder(limits)).open(frames)[0]

@@ -1,0 +1,145 @@
+"""The errors of the library: one tree, each carrying its facts as attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "AddressError",
+    "AuthenticationError",
+    "ConnectionClosed",
+    "DecodeError",
+    "EncodeError",
+    "LimitExceeded",
+    "MisuseError",
+    "RemoteError",
+    "Timeout",
+    "TransportError",
+]
+
+
+class TransportError(Exception):
+    """Root of everything that nptransport raises.
+
+    Each keyword given at construction becomes an attribute, so that a program can act on the facts while a
+    person reads the sentence.
+    """
+
+    def __init__(self, text: str, **facts: Any) -> None:
+        super().__init__(text)
+        self.__dict__.update(facts)  # what pickle restores, too: errors cross process pools whole
+
+
+class EncodeError(TransportError):
+    """The payload holds something that cannot travel. Raised before any byte leaves.
+
+    Attributes:
+        path: where it sits inside the payload, such as ``payload['frames'][2].label``.
+        reason: what is wrong there and what to do about it.
+    """
+
+    path: str
+    reason: str
+
+    @classmethod
+    def at(cls, path: str, reason: str) -> EncodeError:
+        return cls(f"{path}: {reason}", path=path, reason=reason)
+
+
+class DecodeError(TransportError):
+    """The bytes are not a message of ours, or a damaged one. A socket goes on serving after it.
+
+    Attributes:
+        expected: what the format asks for.
+        found: what stood there instead.
+    """
+
+    expected: str
+    found: str
+
+    @classmethod
+    def of(cls, what: str, *, expected: str, found: str, hint: str = "") -> DecodeError:
+        text = f"{what}: expected {expected}, found {found}"
+        return cls(f"{text}; {hint}" if hint else text, expected=expected, found=found)
+
+
+class LimitExceeded(DecodeError):
+    """The message is larger, longer or deeper than :class:`~nptransport.Limits` accept.
+
+    Attributes:
+        limit: name of the field of ``Limits``.
+        allowed: its value.
+        found: what the message has or claims, as text.
+    """
+
+    limit: str
+    allowed: int
+
+    @classmethod
+    def over(cls, limit: str, allowed: int, found: int | str) -> LimitExceeded:
+        return cls(
+            f"{limit.removeprefix('max_').replace('_', ' ')}: {found} found, at most {allowed} accepted; "
+            f"if that is meant, set Limits({limit}=...) on both sides",
+            expected=f"at most {allowed}",
+            found=str(found),
+            limit=limit,
+            allowed=allowed,
+        )
+
+
+class Timeout(TransportError, TimeoutError):
+    """Nothing came, or nothing could be handed over, within the given time.
+
+    Attributes:
+        seconds: the time that was waited.
+    """
+
+    seconds: float
+
+
+class AddressError(TransportError):
+    """An address that cannot be used: malformed, taken, unknown, or of a kind this system lacks.
+
+    Attributes:
+        address: the address as it was given.
+    """
+
+    address: str
+
+
+class ConnectionClosed(TransportError):
+    """The endpoint has been closed.
+
+    Attributes:
+        endpoint: what it was, with its addresses.
+    """
+
+    endpoint: str
+
+
+class MisuseError(TransportError):
+    """An endpoint was used where it cannot work: in a forked child, or by two threads at one time.
+
+    Attributes:
+        expected: the process or thread that may use it.
+        found: the one that did.
+    """
+
+    expected: str
+    found: str
+
+
+class RemoteError(TransportError):
+    """A handler raised on the other side.
+
+    Attributes:
+        type: name of the remote exception.
+        traceback: its traceback as text.
+    """
+
+    type: str
+    traceback: str
+
+
+class AuthenticationError(TransportError):
+    """A peer is not who it has to be, or the keys at hand are not usable."""

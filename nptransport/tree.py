@@ -1,0 +1,300 @@
+"""payload ↔ tree and parts: everything but the arrays and the long texts, as one msgpack document.
+
+What msgpack has of its own stands for itself. A part of the message is extension 1 with its index; whatever else
+Python tells apart is a map of one entry, whose key is extension 2, the tag, with one letter:
+
+    {tag "t": [...]}                      tuple
+    {tag "i": bytes}                      whole number beyond 64 bits, two's complement, big-endian
+    {tag "d": [ISO 8601, fold, zone]}     datetime; zone is an IANA name or nil
+    {tag "s": [dtype, bytes]}             NumPy scalar
+    {tag "m": [data, mask, fill, hard]}   masked array: two parts (mask nil: nothing masked), a scalar, a bool
+"""
+
+from __future__ import annotations
+
+import struct
+from datetime import datetime, timezone
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgpack
+import numpy as np
+
+from . import dtypes, elements, packing
+from .arrays import Buffer, Layout, as_array, describe_array
+from .errors import DecodeError, EncodeError
+from .limits import Limits
+
+__all__ = ["Lowering", "Text", "lift", "read_layout"]
+
+# Texts and bytes from this length on are parts of their own: copied once less, and not held against the metadata.
+LONG = 1024
+
+_PART, _TAG = 1, 2
+_INDEX = struct.Struct(">I")
+_TUPLE, _INT, _DATETIME, _SCALAR, _MASKED = (msgpack.ExtType(_TAG, letter) for letter in (b"t", b"i", b"d", b"s", b"m"))
+_TAGS = {tag.data: tag for tag in (_TUPLE, _INT, _DATETIME, _SCALAR, _MASKED)}
+
+
+class _Tagged(dict[Any, Any]):
+    """A map of one tag. Compared by identity, so that it can stand as a key as the value did that it describes."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__  # type: ignore[assignment]
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+
+
+class Lowering:
+    """Takes one payload apart, into a tree of msgpack values and, for each part, a layout and a buffer.
+
+    EncodeError, with the path inside the payload, for whatever cannot travel.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.layouts: list[list[Any]] = []
+        self.buffers: list[Buffer] = []
+
+    def lower(self, value: Any, depth: int) -> Any:
+        """The tree for ``value``, of which at most ``depth`` more containers may be nested."""
+        kind = type(value)
+        if kind is float or kind is bool or value is None:
+            return value
+        if kind is str:
+            return self._text(value)
+        if kind is int:
+            if -(2**63) <= value < 2**64:
+                return value
+            return _Tagged({_INT: value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)})
+        if kind is bytes:
+            return self._part(["bytes"], value) if len(value) >= LONG else value
+        if kind is dict or kind is list or kind is tuple:
+            if depth < 1:
+                limit = self._limits.max_nesting
+                raise EncodeError.at("", f"nested more than {limit} deep (Limits.max_nesting); is there a cycle?")
+            if kind is dict:
+                return self._entries(value, depth - 1)
+            values = self._values(value, depth - 1)
+            return values if kind is list else _Tagged({_TUPLE: values})
+        if kind is datetime:
+            return _Tagged({_DATETIME: _lower_datetime(value)})
+        if isinstance(value, np.generic):
+            return _Tagged({_SCALAR: _lower_scalar(value, self._limits)})
+        if isinstance(value, np.ma.MaskedArray):
+            return self._masked(value)
+        array = as_array(value)
+        if array is not None:
+            return self._part(*describe_array(array, self._limits))
+        raise EncodeError.at("", f"{_name(kind)} cannot travel; {_advice(value)}")
+
+    def _text(self, value: str) -> Any:
+        try:
+            encoded = value if value.isascii() else value.encode()
+        except UnicodeEncodeError:
+            raise EncodeError.at("", "a text with lone surrogates is no UTF-8; send it as bytes") from None
+        if len(encoded) < LONG:
+            return value
+        return self._part(["text"], encoded if isinstance(encoded, bytes) else value.encode())
+
+    def _entries(self, value: dict[Any, Any], depth: int) -> dict[Any, Any]:
+        lowered = {}
+        for key, item in value.items():
+            try:
+                lowered[self._key(key, depth)] = self.lower(item, depth)
+            except EncodeError as error:
+                raise EncodeError.at(f"[{key!r:.80}]{error.path}", error.reason) from error.__cause__
+        return lowered
+
+    def _key(self, key: Any, depth: int) -> Any:
+        try:
+            return self.lower(key, depth)
+        except EncodeError as error:
+            raise EncodeError.at("", f"as a key: {error.reason}") from error.__cause__
+
+    def _values(self, value: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
+        lowered = []
+        for item in value:
+            try:
+                lowered.append(self.lower(item, depth))
+            except EncodeError as error:
+                raise EncodeError.at(f"[{len(lowered)}]{error.path}", error.reason) from error.__cause__
+        return lowered
+
+    def _masked(self, value: np.ma.MaskedArray[Any, Any]) -> _Tagged:
+        data = self._part(*describe_array(np.ma.getdata(value), self._limits))
+        mask = np.ma.getmask(value)
+        lowered = None if mask is np.ma.nomask else self._part(*describe_array(np.asarray(mask), self._limits))
+        fill = _Tagged({_SCALAR: _lower_scalar(value.fill_value, self._limits)})
+        return _Tagged({_MASKED: [data, lowered, fill, bool(value.hardmask)]})
+
+    def _part(self, layout: list[Any], buffer: Buffer) -> msgpack.ExtType:
+        self.layouts.append(layout)
+        self.buffers.append(buffer)
+        if len(self.layouts) > self._limits.max_parts:
+            raise EncodeError.at("", f"more than {self._limits.max_parts} parts (Limits.max_parts)")
+        return msgpack.ExtType(_PART, _INDEX.pack(len(self.layouts) - 1))
+
+
+def _lower_scalar(value: np.generic, limits: Limits) -> list[Any]:
+    # NumPy's own view of these two strips the trailing zeros that the scalar has.
+    if isinstance(value, np.str_):
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            raise EncodeError.at("", "a text with lone surrogates is no UTF-8; send it as bytes") from None
+        return ["text", str(value)]
+    if isinstance(value, np.bytes_):
+        return ["bytes", bytes(value)]
+    array = np.asarray(value)
+    return [dtypes.describe(array.dtype, limits), array.tobytes()]
+
+
+def _lower_datetime(value: datetime) -> list[Any]:
+    zone = value.tzinfo
+    if zone is None or type(zone) is timezone:
+        return [value.isoformat(), value.fold, None]
+    if type(zone) is ZoneInfo and zone.key is not None:
+        return [value.replace(tzinfo=None).isoformat(), value.fold, zone.key]
+    raise EncodeError.at("", f"a datetime in {type(zone).__name__} cannot travel; use timezone.utc or ZoneInfo")
+
+
+def _name(kind: type[Any]) -> str:
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _advice(value: Any) -> str:
+    if callable(value):
+        return "send what it returns, or register it on both sides"
+    if isinstance(value, (set, frozenset)):
+        return "send sorted(value) or list(value)"
+    for base in (dict, list, tuple, str, bytes, bool, int, float):
+        if isinstance(value, base):
+            return f"it would arrive as a plain {base.__name__}: send {base.__name__}(value) if that is what you want"
+    if isinstance(value, datetime):
+        return "it would arrive as a plain datetime: send a datetime or a numpy.datetime64"
+    if hasattr(value, "__array__"):
+        return "send numpy.asarray(value)"
+    return "send arrays, NumPy scalars, dict, list, tuple, str, bytes, int, float, bool, None or datetime"
+
+
+class Text:
+    """Layout of a part that is a text or bytes rather than an array."""
+
+    __slots__ = ("is_text",)
+
+    def __init__(self, is_text: bool) -> None:
+        self.is_text = is_text
+
+    def build(self, part: Buffer) -> str | bytes:
+        if not self.is_text:
+            return bytes(part)  # no copy where it is bytes already
+        try:
+            return str(part, "utf-8")
+        except UnicodeDecodeError as error:
+            raise DecodeError.of("text part", expected="UTF-8", found=str(error)) from None
+
+
+def read_layout(descriptor: Any, limits: Limits) -> Layout | Text:
+    """Layout of a part from its descriptor in the metadata, or DecodeError."""
+    if descriptor == ["bytes"] or descriptor == ["text"]:
+        return Text(descriptor == ["text"])
+    return Layout(descriptor, limits)
+
+
+def lift(tree: bytes, parts: list[Any], limits: Limits) -> Any:
+    """The payload that ``tree`` describes, with ``parts`` in their places, or DecodeError."""
+    tags_open = 0
+
+    def on_extension(code: int, data: bytes) -> Any:
+        nonlocal tags_open
+        if code == _PART and len(data) == 4:
+            (index,) = _INDEX.unpack(data)
+            if index < len(parts):
+                return parts[index]
+            raise DecodeError.of("part", expected=f"an index below {len(parts)}", found=str(index))
+        if code == _TAG and data in _TAGS:
+            tags_open += 1
+            return _TAGS[data]
+        raise DecodeError.of("extension", expected="a part or a known tag", found=f"type {code}, {data!r:.40}")
+
+    def on_map(pairs: list[tuple[Any, Any]]) -> Any:
+        nonlocal tags_open
+        if len(pairs) == 1 and type(pairs[0][0]) is msgpack.ExtType:
+            tags_open -= 1
+            tag, value = pairs[0]
+            return _LIFTS[tag](value, limits)
+        return packing.build_map(pairs)
+
+    payload = packing.unpack(tree, limits, on_extension, on_map)
+    if tags_open:
+        raise DecodeError.of("tag", expected="the only key of a map", found="one elsewhere")
+    return payload
+
+
+def _lift_tuple(value: Any, limits: Limits) -> tuple[Any, ...]:
+    return tuple(_checked(value, list, "tuple"))
+
+
+def _lift_int(value: Any, limits: Limits) -> int:
+    return int.from_bytes(_checked(value, bytes, "whole number"), "big", signed=True)
+
+
+def _lift_datetime(value: Any, limits: Limits) -> datetime:
+    text, fold, zone = _checked(value, list, "datetime", 3)
+    if type(fold) is not int or fold not in (0, 1):
+        raise DecodeError.of("datetime", expected="0 or 1 as fold", found=f"{fold!r:.40}")
+    lifted = datetime.fromisoformat(_checked(text, str, "datetime")).replace(fold=fold)
+    if zone is None:
+        return lifted
+    if lifted.tzinfo is not None:
+        raise DecodeError.of("datetime", expected="an offset or a zone", found="both")
+    try:
+        return lifted.replace(tzinfo=ZoneInfo(_checked(zone, str, "time zone")))
+    except (ValueError, OSError, LookupError):
+        raise DecodeError.of(
+            "time zone", expected="one that is known here", found=f"{zone!r:.60}", hint="pip install tzdata"
+        ) from None
+
+
+def _lift_scalar(value: Any, limits: Limits) -> np.generic:
+    descriptor, data = _checked(value, list, "scalar", 2)
+    if descriptor == "text":
+        return np.str_(_checked(data, str, "text scalar"))
+    if descriptor == "bytes":
+        return np.bytes_(_checked(data, bytes, "bytes scalar"))
+    dtype = dtypes.rebuild(descriptor, limits)
+    if len(_checked(data, bytes, "scalar")) != dtype.itemsize:
+        raise DecodeError.of("scalar", expected=f"{dtype.itemsize} bytes for {dtype}", found=f"{len(data)}")
+    if not data:
+        return np.empty((1,), dtype)[0]
+    one = np.frombuffer(data, dtype)
+    mirror = elements.mirror(dtype)
+    if mirror is not None:
+        elements.check_elements(one.view(mirror))
+    return one[0]
+
+
+def _lift_masked(value: Any, limits: Limits) -> np.ma.MaskedArray[Any, Any]:
+    data, mask, fill, hard = _checked(value, list, "masked array", 4)
+    _checked(data, np.ndarray, "masked array")
+    if mask is not None:
+        _checked(mask, np.ndarray, "mask")
+        if mask.shape != data.shape or mask.dtype != np.ma.make_mask_descr(data.dtype):
+            raise DecodeError.of("mask", expected=f"bool {list(data.shape)}", found=f"{mask.dtype} {list(mask.shape)}")
+    return np.ma.MaskedArray(
+        data,
+        mask=np.ma.nomask if mask is None else mask,
+        fill_value=_checked(fill, np.generic, "fill value"),
+        hard_mask=_checked(hard, bool, "hard mask"),
+    )
+
+
+_LIFTS = {_TUPLE: _lift_tuple, _INT: _lift_int, _DATETIME: _lift_datetime, _SCALAR: _lift_scalar, _MASKED: _lift_masked}
+
+
+def _checked(value: Any, kind: type[Any], what: str, length: int | None = None) -> Any:
+    if not isinstance(value, kind) or (length is not None and len(value) != length):
+        wanted = kind.__name__ if length is None else f"{kind.__name__} of {length}"
+        raise DecodeError.of(what, expected=wanted, found=f"{type(value).__name__}")
+    return value
