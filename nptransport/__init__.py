@@ -1,7 +1,9 @@
 """NumPy arrays from one Python process to another."""
 
+from .arrays import writable
 from .blob import dumps, loads
 from .codec import decode, encode
+from .consumer import Consumer
 from .errors import (
     AddressError,
     AuthenticationError,
@@ -15,5 +17,8 @@ from .errors import (
     TransportError,
 )
 from .limits import Limits
+from .producer import Producer
+from .producing import SendHandle
+from .protocol.message import ConsumerStatistics, Message, ProducerStatistics
 
 __version__ = "0.1.0"

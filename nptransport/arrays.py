@@ -41,10 +41,11 @@ class Layout:
                 raise LimitExceeded.over("max_items", limits.max_items, f"{self.count} elements of 0 bytes")
         self.mirror = elements.mirror(self.dtype)
 
-    def build(self, part: Buffer) -> np.ndarray[Any, Any]:
-        """Read-only array over ``part``; DecodeError unless its length is the layout's to the byte.
+    def build(self, part: Buffer, copy: bool = False) -> np.ndarray[Any, Any]:
+        """Read-only array over ``part``, or with ``copy`` one of its own that may be written to.
 
-        Copies only a part whose memory is not aligned for the dtype.
+        Copies by itself only a part whose memory is not aligned for the dtype. DecodeError unless the part has the
+        layout's length to the byte.
         """
         if self.nbytes is None:
             flat = strings.split_strings(memoryview(part), self.dtype, self.count)
@@ -59,10 +60,10 @@ class Layout:
             flat = np.frombuffer(part, self.dtype)
             if self.mirror is not None:
                 elements.check_elements(flat.view(self.mirror))
-            if flat.flags.aligned:
+            if not copy and flat.flags.aligned:
                 return flat.reshape(self.shape) if self.order == "C" else flat.reshape(self.shape, order="F")
             array = flat.copy().reshape(self.shape, order=self.order)
-        array.flags.writeable = False
+        array.flags.writeable = copy
         return array
 
     def _empty(self) -> np.ndarray[Any, Any]:

@@ -65,7 +65,7 @@ def loads(blob: Any, *, limits: Limits = DEFAULT_LIMITS) -> Any:
     except (TypeError, ValueError, BufferError):
         found, hint = type(blob).__name__, "for a list of frames call decode" if isinstance(blob, list) else ""
         raise DecodeError.of("blob", expected="flat bytes", found=found, hint=hint) from None
-    return Decoder(limits).open(_split(view, limits))[0]
+    return Decoder(limits).decode(_split(view, limits))
 
 
 def _split(view: memoryview, limits: Limits) -> list[memoryview]:

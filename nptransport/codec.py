@@ -12,7 +12,7 @@ Encoder and Decoder remember what they made of the last shapes and dtypes: a str
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,11 @@ from .errors import DecodeError, EncodeError, LimitExceeded
 from .limits import DEFAULT_LIMITS, Limits
 from .tree import Lowering, lift, read_layout
 
-__all__ = ["Decoder", "Encoder", "decode", "encode"]
+__all__ = ["Decoder", "Encoder", "Plan", "decode", "encode", "is_topic", "read_topic"]
 
 VERSION = 1
 _HEAD = packing.pack("npt") + packing.pack(VERSION)  # stands behind the first byte of every metadata part
-_BODY = 1 + len(_HEAD)
+BODY = 1 + len(_HEAD)  # where the entries begin, that of the envelope first
 _MAPS = [bytes([0x80 | entries]) for entries in range(16)]
 
 # Streams repeat few layouts; a peer that never repeats one cannot fill memory with them.
@@ -102,29 +102,49 @@ class Decoder:
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
-        self._known: dict[bytes, _Plan] = {}
+        self._known: dict[bytes, Plan] = {}
 
-    def open(self, frames: Sequence[Any]) -> tuple[Any, str | None, Envelope | None]:
-        """Payload, topic and envelope of ``[topic?, metadata, buffer, ...]``."""
+    def decode(self, frames: Sequence[Any]) -> Any:
+        """The payload of ``[topic?, metadata, buffer, ...]``."""
+        if not isinstance(frames, (list, tuple)) or not frames:
+            found = f"{type(frames).__name__} of {len(frames)}" if hasattr(frames, "__len__") else repr(frames)[:40]
+            raise DecodeError.of("message", expected="a list of frames", found=found, hint="for a blob call loads")
         try:
-            if type(frames) is not list and isinstance(frames, (bytes, bytearray, memoryview, str)):
-                raise DecodeError.of("message", expected="a list of frames", found="one blob", hint="call loads")
-            parts = [frame if type(frame) is bytes else _read_only(frame) for frame in frames]
-            topic = None
-            if not parts or not parts[0] or not 0x80 <= parts[0][0] <= 0x8F:  # no text begins with such a byte
-                topic = _pop_topic(parts)
-            plan, envelope = self._plan(parts[0])
-            return plan.payload(parts), topic, envelope
+            first, parts = _read_only(frames[0]), frames[1:]
+            if is_topic(first):
+                read_topic(first)
+                if not parts:
+                    raise DecodeError.of("message", expected="metadata", found=f"{bytes(first[:24])!r}")
+                first, parts = _read_only(parts[0]), parts[1:]
+            return self._plan(first)[0].payload(parts)
         except DecodeError:
             raise
-        except Exception as error:  # the promise to whoever serves: nothing else comes out, whatever came in
-            raise DecodeError.of("message", expected="a valid one", found=f"{type(error).__name__}: {error}") from error
+        except Exception as error:
+            raise _unforeseen(error) from error
 
-    def _plan(self, metadata: Buffer) -> tuple[_Plan, Envelope | None]:
+    def read(
+        self, metadata: bytes, take: Callable[[Plan], Sequence[Any]], copy: bool = False
+    ) -> tuple[Any, Envelope | None, int]:
+        """Payload, envelope and size of a message whose parts are still to be taken from wherever they are.
+
+        Args:
+            take: gives the parts that the plan asks for, or another number if the message has another.
+            copy: whether the arrays are to be the caller's own.
+        """
+        try:
+            plan, envelope = self._plan(metadata)
+            parts = take(plan)
+            return plan.payload(parts, copy), envelope, len(metadata) + sum(map(len, parts))
+        except DecodeError:
+            raise
+        except Exception as error:
+            raise _unforeseen(error) from error
+
+    def _plan(self, metadata: Buffer) -> tuple[Plan, Envelope | None]:
         if len(metadata) > self.limits.max_metadata_bytes:
             raise LimitExceeded.over("max_metadata_bytes", self.limits.max_metadata_bytes, len(metadata))
         metadata = bytes(metadata)
-        envelope, rest = Envelope.split(metadata, _BODY)
+        envelope, rest = Envelope.split(metadata, BODY)
         entries = metadata[0] - (envelope is not None)
         plan = self._known.get(rest)
         if plan is not None and plan.entries == entries and metadata.startswith(_HEAD, 1):
@@ -137,7 +157,7 @@ class Decoder:
             raise DecodeError.of(
                 "format version", expected=f"{VERSION}", found=f"{version!r:.40}", hint="use one release on both sides"
             )
-        plan = _Plan(values, entries, self.limits)
+        plan = Plan(values, entries, self.limits)
         if envelope is None and "envelope" in values:
             return plan, Envelope.read(values["envelope"])
         if len(rest) <= _REMEMBERED_BYTES:
@@ -147,10 +167,10 @@ class Decoder:
         return plan, envelope
 
 
-class _Plan:
-    """A metadata part but for its envelope, understood."""
+class Plan:
+    """What a metadata part, but for its envelope, says of the parts to come."""
 
-    __slots__ = ("entries", "layouts", "limits", "tree")
+    __slots__ = ("entries", "layouts", "limits", "nbytes", "tree")
 
     def __init__(self, metadata: dict[Any, Any], entries: int, limits: Limits) -> None:
         layouts, self.tree = metadata.get("parts"), metadata.get("tree")
@@ -164,38 +184,50 @@ class _Plan:
         if self.tree is not None and not isinstance(self.tree, bytes):
             raise DecodeError.of("tree", expected="bytes", found=type(self.tree).__name__)
         self.layouts = [read_layout(layout, limits) for layout in layouts]
+        self.nbytes = sum(layout.nbytes or 0 for layout in self.layouts)
+        """Bytes of the parts as far as their layouts tell."""
 
-    def payload(self, parts: list[Buffer]) -> Any:
-        """The payload over ``parts``, the metadata first."""
-        if len(parts) != len(self.layouts) + 1:
-            raise DecodeError.of("message", expected=f"{len(self.layouts)} buffer parts", found=f"{len(parts) - 1}")
-        total = len(parts[0]) + len(parts[1]) if len(parts) == 2 else sum(map(len, parts))
-        if total > self.limits.max_total_bytes:
-            raise LimitExceeded.over("max_total_bytes", self.limits.max_total_bytes, total)
+    def payload(self, parts: Sequence[Any], copy: bool = False) -> Any:
+        """The payload over ``parts``."""
+        if len(parts) != len(self.layouts):
+            raise DecodeError.of("message", expected=f"{len(self.layouts)} buffer parts", found=f"{len(parts)}")
+        if sum(map(len, parts)) > self.limits.max_total_bytes:
+            raise LimitExceeded.over("max_total_bytes", self.limits.max_total_bytes, sum(map(len, parts)))
         if self.tree is None:
-            return self.layouts[0].build(parts[1])
-        built = [layout.build(part) for layout, part in zip(self.layouts, parts[1:], strict=True)]
+            return self.layouts[0].build(_read_only(parts[0]), copy)
+        built = [layout.build(_read_only(part), copy) for layout, part in zip(self.layouts, parts, strict=True)]
         return lift(self.tree, built, self.limits)
+
+
+def is_topic(first: Buffer) -> bool:
+    """Whether a first part is a topic. No text begins with a byte as all metadata does."""
+    return not first or not 0x80 <= first[0] <= 0x8F
+
+
+def read_topic(first: Buffer) -> str:
+    try:
+        return str(first, "utf-8")
+    except UnicodeDecodeError:
+        found = f"{bytes(first[:24])!r}"
+        raise DecodeError.of("message", expected="metadata, or a topic in UTF-8 before it", found=found) from None
+
+
+def _unforeseen(error: Exception) -> DecodeError:
+    # The promise to whoever serves is that nothing but a DecodeError comes out, whatever came in.
+    return DecodeError.of("message", expected="a valid one", found=f"{type(error).__name__}: {error}")
 
 
 def _entry(key: str, value: Any) -> bytes:
     return packing.pack(key) + packing.pack(value)
 
 
-def _read_only(frame: Any) -> memoryview:
-    view = memoryview(frame).toreadonly()
+def _read_only(part: Any) -> Buffer:
+    if type(part) is bytes:
+        return part
+    view = memoryview(part).toreadonly()
     if view.ndim == 1 and view.format == "B" and view.contiguous:
         return view
-    return memoryview(view.tobytes()) if not view.c_contiguous or not view.nbytes else view.cast("B")
-
-
-def _pop_topic(parts: list[Buffer]) -> str:
-    if len(parts) < 2:
-        raise DecodeError.of("message", expected="a metadata part", found=f"{[bytes(part[:24]) for part in parts]}")
-    try:
-        return str(parts.pop(0), "utf-8")
-    except UnicodeDecodeError as error:
-        raise DecodeError.of("message", expected="metadata, or a topic in UTF-8 before it", found=f"{error}") from None
+    return view.cast("B") if view.nbytes and view.c_contiguous else view.tobytes()
 
 
 _default_encoder = Encoder()
@@ -234,4 +266,4 @@ def decode(frames: Sequence[Any], *, limits: Limits = DEFAULT_LIMITS) -> Any:
     Raises:
         DecodeError: whatever is wrong with them (LimitExceeded if they are more than ``limits`` accept).
     """
-    return (_default_decoder if limits is DEFAULT_LIMITS else Decoder(limits)).open(frames)[0]
+    return (_default_decoder if limits is DEFAULT_LIMITS else Decoder(limits)).decode(frames)

@@ -66,8 +66,9 @@ class EnvelopeWriter:
         assert len(source) == _SOURCE_LENGTH
 
     def entry(self, sent_at: float) -> bytes:
-        """The entry for the next message. It counts once :meth:`sent` is called."""
+        """The entry for the message with the present ``sequence``."""
         return self._start + self._REST.pack(self.sequence, _FLOAT64, sent_at)
 
-    def sent(self) -> None:
-        self.sequence += 1
+    def renew(self, metadata: bytes, at: int, sent_at: float) -> bytes:
+        """``metadata``, whose entry stands at ``at``, with the present ``sequence`` and another time."""
+        return metadata[:at] + self.entry(sent_at) + metadata[at + _FIXED.size :]

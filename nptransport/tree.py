@@ -182,11 +182,12 @@ class Text:
     """Layout of a part that is a text or bytes rather than an array."""
 
     __slots__ = ("is_text",)
+    nbytes = None  # the part itself tells
 
     def __init__(self, is_text: bool) -> None:
         self.is_text = is_text
 
-    def build(self, part: Buffer) -> str | bytes:
+    def build(self, part: Buffer, copy: bool = False) -> str | bytes:
         if not self.is_text:
             return bytes(part)  # no copy where it is bytes already
         try:

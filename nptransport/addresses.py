@@ -1,0 +1,74 @@
+"""Addresses: read and checked before any socket sees them, with an error that says what to change."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable
+
+from .errors import AddressError
+
+__all__ = ["Addresses", "read_addresses"]
+
+Addresses = str | Iterable[str] | None
+
+_TCP = re.compile(r"tcp://(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]/\s;]+):(\d{1,5}|\*)")
+_IPC_PATH_BYTES = 107  # sockaddr_un holds 108 with the closing zero
+
+
+def read_addresses(bind: Addresses, connect: Addresses) -> tuple[list[str], list[str]]:
+    """Lists of the addresses to bind and to connect; AddressError for a malformed one, or if there is none at all."""
+    to_bind, to_connect = _as_list(bind), _as_list(connect)
+    if not to_bind and not to_connect:
+        raise AddressError(
+            "no address: give bind='tcp://*:5555' on one side, connect='tcp://HOST:5555' on the other", address=""
+        )
+    for address in to_bind:
+        _check(address, bind=True)
+    for address in to_connect:
+        _check(address, bind=False)
+    return to_bind, to_connect
+
+
+def _as_list(addresses: Addresses) -> list[str]:
+    if addresses is None:
+        return []
+    listed = [addresses] if isinstance(addresses, str) else list(addresses)
+    for address in listed:
+        if not isinstance(address, str):
+            raise AddressError(f"{address!r}: expected a text such as 'tcp://127.0.0.1:5555'", address=repr(address))
+    return listed
+
+
+def _check(address: str, *, bind: bool) -> None:
+    transport, separator, rest = address.partition("://")
+    if transport == "tcp" and separator:
+        match = _TCP.fullmatch(address)
+        if match is None:
+            raise _error(address, "expected tcp://HOST:PORT, as in tcp://127.0.0.1:5555 or tcp://*:5555")
+        host, port = match.groups()
+        if port != "*" and not 0 <= int(port) <= 65535:
+            raise _error(address, "a port is at most 65535")
+        if not bind and (host == "*" or port in ("*", "0")):
+            raise _error(address, "connect needs the host and the port of the other side; * is for bind")
+    elif transport == "ipc" and separator:
+        if sys.platform == "win32":
+            raise _error(address, "this system has no ipc://; use tcp://127.0.0.1:PORT")
+        if not rest or "\0" in rest:
+            raise _error(address, "expected ipc:// and the path of a socket file, as in ipc:///tmp/camera")
+        if len(os.fsencode(rest)) > _IPC_PATH_BYTES:
+            raise _error(address, f"a path of a socket file has at most {_IPC_PATH_BYTES} bytes; use a shorter folder")
+        folder = os.path.dirname(rest)
+        if bind and folder and not rest.startswith("@") and not os.path.isdir(folder):
+            raise _error(address, f"there is no folder {folder}; make it first")
+    elif transport == "inproc" and separator and rest:
+        pass
+    elif transport == "shm" and separator:
+        raise _error(address, "shm:// is not in this release; use ipc:// within one host")
+    else:
+        raise _error(address, "expected tcp://HOST:PORT, ipc://PATH or inproc://NAME")
+
+
+def _error(address: str, what: str) -> AddressError:
+    return AddressError(f"{address}: {what}", address=address)

@@ -1,0 +1,316 @@
+"""One ZeroMQ socket: its options, sending and receiving without blocking, and waiting with a deadline.
+
+This room and its twin in ``asyncio/`` are the ones that wait. What an endpoint does is written as a generator of
+:class:`Need`; ``Channel.run`` goes on with it each time that the need is met.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import errno
+import logging
+import os
+import socket as sockets
+import sys
+import threading
+import time
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+import zmq
+
+from .addresses import Addresses, read_addresses
+from .arrays import Buffer
+from .connections import Connections
+from .errors import AddressError, ConnectionClosed, MisuseError, Timeout, TransportError
+
+__all__ = ["Channel", "Need", "Steps"]
+
+log = logging.getLogger("nptransport")
+
+T = TypeVar("T")
+
+# libzmq before this can be overrun by a peer before it has authenticated (CVE-2019-13132).
+_OLDEST_LIBZMQ = (4, 3, 2)
+_SLICE = 0.1  # seconds after which a blocked call looks whether another thread has closed the endpoint
+
+
+class Need(enum.Enum):
+    """What has to come about before an operation can go on."""
+
+    READABLE = "a message"
+    WRITABLE = "room at the other side"
+    RELEASED = "memory that comes back"
+    SETTLED = "the last bytes to leave"
+
+
+Steps = Generator[Need, None, T]
+
+
+class Channel:
+    """A socket bound and connected, guarded against use by two threads at once and in forked children."""
+
+    def __init__(
+        self,
+        kind: int,
+        bind: Addresses,
+        connect: Addresses,
+        *,
+        max_messages: int,
+        max_part_bytes: int,
+        context: zmq.Context[Any] | None = None,
+    ) -> None:
+        if zmq.zmq_version_info() < _OLDEST_LIBZMQ:
+            raise TransportError(
+                f"libzmq {zmq.zmq_version()} can be overrun by any peer; install pyzmq with libzmq 4.3.2 or later"
+            )
+        to_bind, to_connect = read_addresses(bind, connect)
+        self.within_process = all(address.startswith("inproc://") for address in [*to_bind, *to_connect])
+        self._released = threading.Event()
+        self._process = os.getpid()
+        self._use = threading.Lock()
+        self._user = ""
+        self.closed = False
+        self._socket: zmq.Socket[bytes] = (context or zmq.Context.instance()).socket(kind)
+        self._socket.copy_threshold = 0  # what we lend is to be lent, whatever its size
+        # pyzmq's send and recv in Python cost a third more than those of its base class in C.
+        compiled: Any = super(zmq.Socket, self._socket)
+        self._send, self._recv, self._get = compiled.send, compiled.recv, compiled.get
+        self.addresses: list[str] = []
+        try:
+            self.connections = Connections(self._socket)
+            self._set_options(max_messages, max_part_bytes, [*to_bind, *to_connect])
+            for address in to_bind:
+                self._bind(address)
+            for address in to_connect:
+                self._connect(address)
+        except BaseException:
+            self.destroy()
+            raise
+
+    def _set_options(self, max_messages: int, max_part_bytes: int, addresses: list[str]) -> None:
+        options = {
+            zmq.SNDHWM: max_messages,
+            zmq.RCVHWM: max_messages,
+            zmq.MAXMSGSIZE: max_part_bytes,
+            zmq.LINGER: 0,  # settle() has waited already
+            zmq.RECONNECT_IVL: 100,
+            zmq.RECONNECT_IVL_MAX: 5000,
+            # The system's heartbeat, not ZeroMQ's: one that a busy consumer answers, too. ZeroMQ's own waits in the
+            # queue behind the data, cuts off whoever is slow to read and loses what was on its way.
+            zmq.TCP_KEEPALIVE: 1,
+            zmq.TCP_KEEPALIVE_IDLE: 10,
+            zmq.TCP_KEEPALIVE_INTVL: 5,
+            zmq.TCP_KEEPALIVE_CNT: 3,
+        }
+        if any("[" in address for address in addresses):
+            options[zmq.IPV6] = 1
+        for option, value in options.items():
+            self._socket.set(option, value)
+
+    def _bind(self, address: str) -> None:
+        if address.startswith("ipc://") and _answers(address):
+            raise AddressError(f"{address}: in use by another process; stop it, or bind elsewhere", address=address)
+        try:
+            self._socket.bind(address)
+        except zmq.ZMQError as error:
+            raise _address_error(address, error) from None
+        bound: Any = self._socket.get(zmq.LAST_ENDPOINT)
+        self.addresses.append(bound.rstrip(b"\0").decode())
+
+    def _connect(self, address: str) -> None:
+        try:
+            self._socket.connect(address)
+        except zmq.ZMQError as error:
+            raise _address_error(address, error) from None
+        self.addresses.append(address)
+
+    # Use
+
+    def run(self, steps: Steps[T], timeout: float | None) -> T:
+        """The result of ``steps``, or Timeout after ``timeout`` seconds (None: no end) of waiting."""
+        self.enter()
+        try:
+            deadline = None
+            while True:
+                try:
+                    need = next(steps)
+                except StopIteration as stop:
+                    return stop.value
+                if deadline is None:
+                    deadline = Deadline(timeout)
+                self._wait(need, deadline)
+        finally:
+            self.leave()
+
+    def _wait(self, need: Need, deadline: Deadline) -> None:
+        left = deadline.left(need, self)
+        slice_ = _SLICE if left is None else min(_SLICE, left)
+        if need is Need.RELEASED:
+            self._released.wait(slice_)
+            self._released.clear()
+        elif need is Need.SETTLED:
+            time.sleep(min(slice_, 0.01))  # nothing announces that a kernel's buffer has drained
+        else:
+            self._socket.poll(max(1, int(slice_ * 1000)), zmq.POLLIN if need is Need.READABLE else zmq.POLLOUT)
+        self.check_open()
+
+    def on_release(self) -> None:
+        """Called from any thread when lent memory has come back."""
+        self._released.set()
+
+    def enter(self) -> None:
+        """Begin to use the socket; MisuseError if another thread does, or in a forked child."""
+        if self.closed:
+            self.check_open()
+        if os.getpid() != self._process:
+            raise MisuseError(
+                f"{self}: made in process {self._process}, used in its forked child {os.getpid()}; sockets do not "
+                "survive a fork: make one in the child (and prefer the spawn start method)",
+                expected=f"process {self._process}",
+                found=f"process {os.getpid()}",
+            )
+        if not self._use.acquire(blocking=False):
+            mine = threading.current_thread().name
+            raise MisuseError(
+                f"{self}: used by thread {mine} while thread {self._user} uses it; give each thread its own, "
+                "or hold a lock around each call",
+                expected=f"thread {self._user}",
+                found=f"thread {mine}",
+            )
+        self._user = threading.current_thread().name
+
+    def leave(self) -> None:
+        self._use.release()
+        if self.closed:
+            self.destroy()
+
+    def check_open(self) -> None:
+        if self.closed:
+            raise ConnectionClosed(f"{self}: closed", endpoint=str(self))
+
+    # Without blocking
+
+    def try_send(self, frames: list[Buffer], *, lend: bool = False) -> bool:
+        """Hand over all of ``frames``, or nothing: False if no peer has room. ``lend``: all but the first uncopied."""
+        last = len(frames) - 1
+        try:
+            self._send(frames[0], zmq.NOBLOCK | zmq.SNDMORE if last else zmq.NOBLOCK)
+            # A message that has begun has its place: the parts behind the first never block.
+            for index in range(1, last + 1):
+                flags = zmq.NOBLOCK if index == last else zmq.NOBLOCK | zmq.SNDMORE
+                self._send(frames[index], flags, not lend)
+        except zmq.Again:
+            return False
+        return True
+
+    def writable(self) -> bool:
+        return bool(self._get(zmq.EVENTS) & zmq.POLLOUT)
+
+    def try_receive(self) -> bytes | None:
+        """First part of the next message, or None. The others have arrived with it: :meth:`receive_rest`."""
+        try:
+            return self._recv(zmq.NOBLOCK)
+        except zmq.Again:
+            return None
+
+    def receive_rest(self, most: int, copy: bool) -> list[Any]:
+        """The other parts of the message begun, ``most`` of them at the most; what goes beyond is dropped, but for one
+        empty part that shows it. ``copy``: as bytes, the better way for small ones."""
+        parts: list[Any] = []
+        while self._get(zmq.RCVMORE):
+            if len(parts) == most:
+                self.drop_rest()
+                return [*parts, b""]
+            parts.append(self._recv(zmq.NOBLOCK, copy))
+        return parts
+
+    def drop_rest(self) -> None:
+        while self._get(zmq.RCVMORE):
+            self._recv(zmq.NOBLOCK, False)
+
+    # The end
+
+    def draining(self) -> Steps[None]:
+        """Until libzmq and the system have handed on all that was sent, to peers that are there."""
+        quiet = 0
+        while quiet < 3 and not self.within_process:  # libzmq's own thread may just be about to write
+            yield Need.SETTLED
+            quiet = quiet + 1 if self.connections.refresh() and not self.connections.unread_bytes() else 0
+
+    def parting(self) -> Steps[None]:
+        """Until every peer has read to the end. Nothing can be sent afterwards.
+
+        libzmq drops what a reader has not yet taken from the system when the writer closes (its issue 4660). So we
+        close our direction only; the peer answers by closing its own once it has read everything.
+        """
+        for address in self.addresses:
+            with contextlib.suppress(zmq.ZMQError):  # connected rather than bound
+                self._socket.unbind(address)  # nobody comes anew; the connections that there are go on
+        ended = self.connections.disconnects + self.connections.end_ours()
+        while self.connections.refresh() and self.connections.disconnects < ended:
+            yield Need.SETTLED
+
+    def close(self) -> None:
+        """Close now, or as soon as the thread that is using the socket notices."""
+        self.closed = True
+        if os.getpid() == self._process and self._use.acquire(blocking=False):
+            self.leave()
+
+    def destroy(self) -> None:
+        self.closed = True
+        if hasattr(self, "connections"):
+            self._socket.disable_monitor()
+            self.connections.close()
+        self._socket.close(0)
+
+    def __str__(self) -> str:
+        return ", ".join(self.addresses) or "endpoint"
+
+
+class Deadline:
+    """A moment in the future, counted from when waiting began."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self._timeout = timeout
+        self._at = None if timeout is None else time.monotonic() + timeout
+
+    def left(self, need: Need, channel: Channel) -> float | None:
+        """Seconds left, None if there is no end; Timeout once it has passed."""
+        if self._at is None or self._timeout is None:
+            return None
+        left = self._at - time.monotonic()
+        if left <= 0:
+            connected = channel.connections.refresh()
+            raise Timeout(
+                f"{channel}: waited {self._timeout:g} s for {need.value}; connected to {connected}",
+                seconds=self._timeout,
+            )
+        return left
+
+
+def _answers(address: str) -> bool:
+    """Whether somebody listens on an ipc address already; libzmq would take it away from them in silence."""
+    path = address.removeprefix("ipc://")
+    if sys.platform == "win32":
+        return False
+    with sockets.socket(sockets.AF_UNIX) as probe:
+        probe.settimeout(0.5)
+        try:
+            probe.connect("\0" + path[1:] if path.startswith("@") else path)
+        except OSError:
+            return False
+        return True
+
+
+def _address_error(address: str, error: zmq.ZMQError) -> AddressError:
+    what = {
+        errno.EADDRINUSE: "in use by another socket; stop its owner, or bind elsewhere (tcp://*:0 takes a free port)",
+        errno.EADDRNOTAVAIL: "no address of this machine; bind to * or to one that `ip addr` shows",
+        errno.ENODEV: "no address of this machine; bind to * or to one that `ip addr` shows",
+        errno.EACCES: "not permitted; ports below 1024 need privileges, a socket file a folder that you may write to",
+        errno.ENOENT: "no such folder",
+        errno.ECONNREFUSED: "nobody has bound it in this process; bind before connect",
+    }.get(error.errno or 0, str(error))
+    return AddressError(f"{address}: {what}", address=address)

@@ -1,0 +1,78 @@
+"""Who is connected to a socket: libzmq's monitor, read when somebody asks."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import socket as sockets
+import struct
+import sys
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+__all__ = ["Connections"]
+
+_OPENED = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
+_numbers = itertools.count()
+
+
+class Connections:
+    """The live connections of one socket, by file descriptor."""
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self._live: set[int] = set()
+        self.disconnects = 0
+        address = f"inproc://nptransport.monitor.{os.getpid()}.{next(_numbers)}"
+        socket.monitor(address, _OPENED | zmq.EVENT_DISCONNECTED)
+        self._events = socket.context.socket(zmq.PAIR)
+        self._events.set(zmq.RCVHWM, 0)  # a full queue here would hold up the thread that moves the data
+        self._events.set(zmq.LINGER, 0)
+        self._events.connect(address)
+
+    def refresh(self) -> int:
+        """Take in what has happened since; number of connections now."""
+        with contextlib.suppress(zmq.Again):
+            while True:
+                event = parse_monitor_message(self._events.recv_multipart(zmq.NOBLOCK))
+                if event["event"] & _OPENED:
+                    self._live.add(event["value"])
+                else:
+                    self._live.discard(event["value"])
+                    self.disconnects += 1
+        return len(self._live)
+
+    @property
+    def count(self) -> int:
+        """Number of connections when last refreshed."""
+        return len(self._live)
+
+    def unread_bytes(self) -> int:
+        """Bytes that this system still keeps for the other sides; 0 where it cannot tell.
+
+        Those that the peer has not read, on a Unix socket; those that its system has not acknowledged, over TCP.
+        """
+        if not sys.platform.startswith("linux"):
+            return 0
+        import fcntl
+        import termios
+
+        unread = 0
+        for descriptor in self._live:
+            with contextlib.suppress(OSError):  # gone this moment
+                unread += struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))[0]
+        return unread
+
+    def end_ours(self) -> int:
+        """Close our direction of each connection, so that the peer reads to an end; how many those are."""
+        ended = 0
+        if sys.platform != "win32":
+            for descriptor in self._live:
+                with contextlib.suppress(OSError), sockets.socket(fileno=os.dup(descriptor)) as handle:
+                    handle.shutdown(sockets.SHUT_WR)
+                    ended += 1
+        return ended
+
+    def close(self) -> None:
+        self._events.close(0)

@@ -1,0 +1,95 @@
+"""Consumer: takes the arrays that producers send."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import zmq
+
+from .addresses import Addresses
+from .channel import Channel
+from .consuming import MAX_MESSAGES, Consuming
+from .errors import ConnectionClosed, DecodeError
+from .limits import DEFAULT_LIMITS, Limits
+from .protocol.message import Message
+
+__all__ = ["Consumer"]
+
+log = logging.getLogger("nptransport")
+
+
+class Consumer(Consuming):
+    """Receives what a :class:`Producer` sends; from several producers, in turn (ZeroMQ's PULL).
+
+    Iterating gives payloads until the consumer is closed; messages that cannot be decoded are skipped, logged and
+    counted in ``statistics().malformed``.
+
+    Args:
+        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME.
+        max_messages: high-water mark: messages held for each producer before it is held up.
+        limits: what is accepted of one message.
+        context: the zmq.Context to use; zmq.Context.instance() otherwise.
+
+    Raises:
+        AddressError: an address is malformed, in use, or of a kind that this system lacks.
+    """
+
+    def __init__(
+        self,
+        *,
+        bind: Addresses = None,
+        connect: Addresses = None,
+        max_messages: int = MAX_MESSAGES,
+        limits: Limits = DEFAULT_LIMITS,
+        context: zmq.Context[Any] | None = None,
+    ) -> None:
+        self._set_up(Channel, bind, connect, max_messages, limits, context)
+
+    def recv(self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None) -> Any:
+        """The next payload. Its arrays are read-only, aligned, and valid for as long as they are referenced.
+
+        Args:
+            timeout: seconds to wait; None waits for ever, 0 not at all.
+            copy: give arrays of the caller's own, that may be written to.
+            out: receive into this array, and return it. A payload that does not fit is kept for the next call.
+
+        Raises:
+            Timeout: nothing came in time.
+            DecodeError: a malformed message came. It is gone and counted; the next call goes on behind it.
+            ConnectionClosed, MisuseError: the consumer cannot be used any more, or not here.
+        """
+        return self._channel.run(self._receiving(copy, out), timeout).payload
+
+    def recv_message(
+        self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None
+    ) -> Message:
+        """As :meth:`recv`, with what came along: topic, sequence, time, source, size."""
+        return self._channel.run(self._receiving(copy, out), timeout)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        while True:
+            try:
+                return self.recv()
+            except DecodeError as error:
+                log.warning("%s: skipped a message: %s", self._channel, error)
+            except ConnectionClosed:
+                raise StopIteration from None
+
+    def close(self) -> None:
+        """Close at once; what has not been received is dropped, and producers that bind or connect go on without."""
+        self._channel.close()
+
+    def __enter__(self) -> Consumer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

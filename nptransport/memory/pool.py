@@ -1,0 +1,83 @@
+"""Warm buffers, and the count of the bytes that are on their way.
+
+A fresh buffer costs a page fault for every 4 KB when it is first written, many times what the copy itself takes, so
+buffers go round: copied into, sent, and taken up again when the last view on them has gone.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["InFlight"]
+
+_PAGE = 4096
+_Warm = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class InFlight:
+    """Buffers that somebody else (libzmq) still reads, held to ``max_bytes``.
+
+    Args:
+        max_bytes: room for buffers on their way; one larger than that travels alone.
+        on_release: called, from any thread, whenever some have come back.
+    """
+
+    def __init__(self, max_bytes: int, on_release: Callable[[], None]) -> None:
+        self.max_bytes = max_bytes
+        self.nbytes = 0
+        self.count = 0
+        self._on_release = on_release
+        self._lock = threading.RLock()  # a view may be released by whatever thread drops it, even inside this class
+        self._views: dict[int, weakref.ref[memoryview]] = {}  # by id: a reference hashes as its view, which cannot
+        self._idle: list[_Warm] = []
+
+    def has_room(self, nbytes: int) -> bool:
+        return not self.nbytes or self.nbytes + nbytes <= self.max_bytes
+
+    def copy(self, buffer: bytes | memoryview) -> memoryview:
+        """A view on a warm buffer that holds the same bytes, counted until nobody holds the view."""
+        nbytes = len(buffer)
+        with self._lock:
+            warm = self._take(nbytes)
+        np.copyto(warm[:nbytes], np.frombuffer(buffer, np.uint8))  # lets other threads run meanwhile
+        return self._track(warm.data[:nbytes], nbytes, warm)
+
+    def lend(self, buffer: bytes | memoryview, on_free: Callable[[], None] | None = None) -> memoryview:
+        """A view on ``buffer`` itself, counted until nobody holds the view; ``on_free`` is called then."""
+        return self._track(memoryview(buffer)[:], len(buffer), None, on_free)
+
+    def _track(
+        self, view: memoryview, nbytes: int, warm: _Warm | None, on_free: Callable[[], None] | None = None
+    ) -> memoryview:
+        def released(reference: weakref.ref[memoryview]) -> None:
+            with self._lock:
+                del self._views[id(reference)]
+                self.nbytes -= nbytes
+                self.count -= 1
+                if warm is not None:
+                    self._idle.append(warm)
+            if on_free is not None:
+                on_free()
+            self._on_release()
+
+        with self._lock:
+            reference = weakref.ref(view, released)
+            self._views[id(reference)] = reference
+            self.nbytes += nbytes
+            self.count += 1
+        return view
+
+    def _take(self, nbytes: int) -> _Warm:
+        """An idle buffer that fits, the warmest first; else a new one, in place of the coldest if room is short."""
+        for index in range(len(self._idle) - 1, -1, -1):
+            if nbytes <= self._idle[index].nbytes <= 2 * nbytes + _PAGE:
+                return self._idle.pop(index)
+        room = self.max_bytes - self.nbytes - nbytes
+        while self._idle and sum(warm.nbytes for warm in self._idle) > room:
+            del self._idle[0]
+        return np.empty(-(-nbytes // _PAGE) * _PAGE, np.uint8)

@@ -1,0 +1,108 @@
+"""Producer: arrays to one consumer, or dealt out to several."""
+
+from __future__ import annotations
+
+import atexit
+import weakref
+from types import TracebackType
+from typing import Any, Literal, overload
+
+import zmq
+
+from .addresses import Addresses
+from .channel import Channel
+from .errors import Timeout
+from .limits import DEFAULT_LIMITS, Limits
+from .producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing, SendHandle
+
+__all__ = ["Producer"]
+
+
+class Producer(Producing):
+    """Sends payloads to a :class:`Consumer`; several consumers get them in turn (ZeroMQ's PUSH).
+
+    Args:
+        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME.
+        max_messages: high-water mark: messages that wait for one consumer before ``send`` blocks.
+        max_bytes: bytes that wait, all consumers together, before ``send`` blocks; a larger array travels alone.
+        limits: what the consumers accept.
+        linger: seconds that ``close`` gives the consumers to read what was sent.
+        context: the zmq.Context to use; zmq.Context.instance() otherwise.
+
+    Raises:
+        AddressError: an address is malformed, in use, or of a kind that this system lacks.
+    """
+
+    def __init__(
+        self,
+        *,
+        bind: Addresses = None,
+        connect: Addresses = None,
+        max_messages: int = MAX_MESSAGES,
+        max_bytes: int = MAX_BYTES,
+        limits: Limits = DEFAULT_LIMITS,
+        linger: float = LINGER,
+        context: zmq.Context[Any] | None = None,
+    ) -> None:
+        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, linger, context)
+        _open.add(self)
+
+    @overload
+    def send(self, payload: Any, *, timeout: float | None = None, copy: Literal[True] = True) -> None: ...
+
+    @overload
+    def send(self, payload: Any, *, timeout: float | None = None, copy: Literal[False]) -> SendHandle: ...
+
+    def send(self, payload: Any, *, timeout: float | None = None, copy: bool = True) -> SendHandle | None:
+        """Send ``payload``: an array, or whatever :func:`encode` takes.
+
+        Args:
+            timeout: seconds to wait for room; None waits for ever, 0 not at all.
+            copy: True: the arrays are yours again on return. False: large ones are lent, not copied; leave them
+                unchanged until the handle that is returned is ``done``.
+
+        Raises:
+            EncodeError: something in it cannot travel. Nothing has been sent.
+            Timeout: no consumer had room in time. Nothing has been sent.
+            ConnectionClosed, MisuseError: the producer cannot be used any more, or not here.
+        """
+        return self._channel.run(self._sending(payload, copy), timeout)
+
+    def flush(self, *, timeout: float | None = None) -> None:
+        """Return once everything sent has left this process and its system; Timeout after ``timeout`` seconds."""
+        self._channel.run(self._flushing(), timeout)
+
+    def close(self, *, linger: float | None = None) -> int:
+        """Give the consumers up to ``linger`` seconds to read all that was sent, then close.
+
+        Returns:
+            0 if every consumer read everything; else the number of messages, at the least, that are not known to have
+            arrived. Those are also reported as a warning in the log ``nptransport``.
+        """
+        if self.closed:
+            return 0
+        try:
+            self._channel.run(self._ending(), self._linger if linger is None else linger)
+            return 0
+        except Timeout as timeout:
+            return self._report(str(timeout))
+        finally:
+            self._channel.close()
+
+    def __enter__(self) -> Producer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+# A program that ends without closing its producers is not to lose what they sent.
+_open: weakref.WeakSet[Producer] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for producer in list(_open):
+        producer.close()

@@ -1,0 +1,185 @@
+"""What a producer does, apart from how it waits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+import zmq
+
+from .addresses import Addresses
+from .channel import Channel, Need, Steps
+from .errors import Timeout
+from .limits import Limits
+from .protocol.message import ProducerStatistics
+from .protocol.outbox import Outbox
+
+__all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Producing", "SendHandle"]
+
+MAX_MESSAGES = 1000  # ZeroMQ's own default
+MAX_BYTES = 2**28  # 256 MiB: two arrays of 128 MB, one being filled while the other travels
+LINGER = 5.0
+
+_LOOK = 0.01  # seconds between looks at who is connected
+
+log = logging.getLogger("nptransport")
+
+
+class SendHandle:
+    """Says when the memory of an array that was sent with ``copy=False`` is the caller's again."""
+
+    def __init__(self, buffers: int) -> None:
+        self._left = buffers
+        self._lock = threading.Lock()
+        self._free = threading.Event()
+        if not buffers:
+            self._free.set()
+
+    @property
+    def done(self) -> bool:
+        """Whether the memory is free."""
+        return self._free.is_set()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Return once the memory is free; Timeout after ``timeout`` seconds."""
+        if not self._free.wait(timeout):
+            raise Timeout(f"the memory was still in use after {timeout:g} s", seconds=timeout)
+
+    def _release_one(self) -> None:
+        with self._lock:
+            self._left -= 1
+            if self._left == 0:
+                self._free.set()
+
+
+class Producing:
+    """State and steps of a producer; the faces beside this add the waiting."""
+
+    _channel: Channel
+
+    def _set_up(
+        self,
+        channel: type[Channel],
+        bind: Addresses,
+        connect: Addresses,
+        max_messages: int,
+        max_bytes: int,
+        limits: Limits,
+        linger: float,
+        context: zmq.Context[Any] | None,
+    ) -> None:
+        _check_positive(max_messages=max_messages, max_bytes=max_bytes)
+        self._linger = linger
+        self._channel = channel(
+            zmq.PUSH,
+            bind,
+            connect,
+            max_messages=max_messages,
+            max_part_bytes=limits.max_total_bytes,
+            context=context,
+        )
+        self._outbox = Outbox(limits, max_messages, max_bytes, self._channel.on_release)
+        self._looked = 0.0
+        self._settled_at = 0  # messages sent when a connection was last seen to be there, or to have gone
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses, with the port that the system chose for ``tcp://*:0``."""
+        return self._channel.addresses
+
+    @property
+    def address(self) -> str:
+        """The first of them."""
+        return self._channel.addresses[0]
+
+    @property
+    def closed(self) -> bool:
+        return self._channel.closed
+
+    def statistics(self) -> ProducerStatistics:
+        """What has been done so far."""
+        if not self.closed:
+            self._look()
+        connections = self._channel.connections
+        return ProducerStatistics(
+            messages=self._outbox.messages,
+            nbytes=self._outbox.nbytes,
+            bytes_in_flight=self._outbox.in_flight.nbytes,
+            connections=connections.count,
+            disconnects=connections.disconnects,
+        )
+
+    def _sending(self, payload: Any, copy: bool) -> Steps[SendHandle | None]:
+        channel, outbox = self._channel, self._outbox
+        now = time.time()
+        if now - self._looked > _LOOK:
+            self._look()
+            self._looked = now
+        frames = outbox.pack(payload, now)
+        handle = None
+        if outbox.is_small(frames):
+            while not channel.try_send(frames):
+                yield Need.WRITABLE
+                outbox.renew(frames, time.time())
+            if not copy:
+                handle = SendHandle(0)
+        else:
+            if not copy:
+                handle = SendHandle(len(frames) - 1)
+            release = handle._release_one if handle else None
+            while True:
+                if not outbox.has_room(frames):
+                    yield Need.RELEASED
+                elif not channel.writable():
+                    yield Need.WRITABLE
+                else:
+                    outbox.renew(frames, time.time())
+                    if channel.try_send(outbox.stage(frames, copy, release), lend=True):
+                        break
+        outbox.sent(frames)
+        return handle
+
+    def _flushing(self) -> Steps[None]:
+        """Until everything that was sent has left this process, as far as that can be known."""
+        while self._outbox.in_flight.nbytes:
+            yield Need.RELEASED
+        yield from self._channel.draining()
+
+    def _ending(self) -> Steps[None]:
+        """Until every consumer has read what it was sent."""
+        self._look()
+        if self._undelivered() or (self._outbox.messages and self._channel.connections.count):
+            yield from self._flushing()
+            yield from self._channel.parting()
+        self._settled_at = self._outbox.messages
+
+    def _look(self) -> None:
+        """Take note of who is connected. Messages sent before that have had somebody to go to."""
+        connections = self._channel.connections
+        before = connections.disconnects
+        if connections.refresh() or connections.disconnects > before:
+            self._settled_at = self._outbox.messages
+
+    def _undelivered(self) -> int:
+        """Messages that nobody can have got yet, at the least."""
+        return max(self._outbox.messages - self._settled_at, self._outbox.in_flight.count)
+
+    def _report(self, why: str) -> int:
+        """Say what the close leaves behind."""
+        count = max(self._undelivered(), 1)
+        log.warning(
+            "%s: closed with %d or more messages not known to have arrived (%d bytes of large arrays), %s",
+            self._channel,
+            count,
+            self._outbox.in_flight.nbytes,
+            why,
+        )
+        return count
+
+
+def _check_positive(**values: int) -> None:
+    for name, value in values.items():
+        if value < 1:
+            raise ValueError(f"{name}={value!r}: expected at least 1")

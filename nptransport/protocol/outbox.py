@@ -1,0 +1,60 @@
+"""The sending half of a stream, without a socket: encode, number, stay within the budget of bytes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from ..arrays import Buffer
+from ..codec import BODY, Encoder
+from ..envelope import EnvelopeWriter
+from ..limits import Limits
+from ..memory.pool import InFlight
+
+__all__ = ["Outbox"]
+
+# Up to here a copy into a message of libzmq's own costs less than lending it a buffer and hearing of its return.
+SMALL = 32 * 1024
+
+
+class Outbox:
+    """Messages on their way out, held to ``max_bytes``.
+
+    Small messages are copied by libzmq and not heard of again; the high-water mark bounds them, to a quarter of
+    ``max_bytes`` at the most. Large ones are lent, and counted until they come back.
+    """
+
+    def __init__(self, limits: Limits, max_messages: int, max_bytes: int, on_release: Callable[[], None]) -> None:
+        self._encoder = Encoder(limits)
+        self._envelope = EnvelopeWriter(secrets.token_hex(8))
+        self._small = min(SMALL, max_bytes // (4 * max_messages))
+        self.in_flight = InFlight(max_bytes - self._small * max_messages, on_release)
+        self.messages = 0
+        self.nbytes = 0
+
+    def pack(self, payload: Any, now: float) -> list[Buffer]:
+        """Frames for the next message, sent ``now`` (seconds since 1970)."""
+        return self._encoder.encode(payload, self._envelope.entry(now))
+
+    def renew(self, frames: list[Buffer], now: float) -> None:
+        """Time and number ``frames`` anew, which have waited for their turn."""
+        frames[0] = self._envelope.renew(bytes(frames[0]), BODY, now)
+
+    def is_small(self, frames: list[Buffer]) -> bool:
+        return len(frames[-1]) <= self._small if len(frames) == 2 else sum(map(len, frames)) <= self._small
+
+    def has_room(self, frames: list[Buffer]) -> bool:
+        return self.in_flight.has_room(sum(map(len, frames)))
+
+    def stage(self, frames: list[Buffer], copy: bool, on_free: Callable[[], None] | None) -> list[Buffer]:
+        """Views to lend in place of ``frames``: on warm copies, or on the caller's own memory."""
+        if copy:
+            return [frames[0], *map(self.in_flight.copy, frames[1:])]
+        return [frames[0], *(self.in_flight.lend(frame, on_free) for frame in frames[1:])]
+
+    def sent(self, frames: list[Buffer]) -> None:
+        """The message is on its way: count it."""
+        self._envelope.sequence += 1
+        self.messages += 1
+        self.nbytes += sum(map(len, frames))
