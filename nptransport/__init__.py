@@ -1,4 +1,7 @@
-"""NumPy arrays from one Python process to another."""
+"""NumPy arrays from one Python process to another: right for every dtype, nothing lost without a count."""
+
+import importlib
+from typing import Any
 
 from .arrays import writable
 from .blob import dumps, loads
@@ -20,5 +23,41 @@ from .limits import Limits
 from .producer import Producer
 from .producing import SendHandle
 from .protocol.message import ConsumerStatistics, Message, ProducerStatistics
+from .sockets import recv_array, send_array
+
+
+def __getattr__(name: str) -> Any:
+    # Only who uses it pays for importing asyncio, which takes as long as all the rest.
+    if name == "asyncio":
+        return importlib.import_module(".asyncio", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AddressError",
+    "AuthenticationError",
+    "ConnectionClosed",
+    "Consumer",
+    "ConsumerStatistics",
+    "DecodeError",
+    "EncodeError",
+    "LimitExceeded",
+    "Limits",
+    "Message",
+    "MisuseError",
+    "Producer",
+    "ProducerStatistics",
+    "RemoteError",
+    "SendHandle",
+    "Timeout",
+    "TransportError",
+    "decode",
+    "dumps",
+    "encode",
+    "loads",
+    "recv_array",
+    "send_array",
+    "writable",
+]

@@ -61,6 +61,8 @@ class Layout:
             if self.mirror is not None:
                 elements.check_elements(flat.view(self.mirror))
             if not copy and flat.flags.aligned:
+                if len(self.shape) == 1:
+                    return flat
                 return flat.reshape(self.shape) if self.order == "C" else flat.reshape(self.shape, order="F")
             array = flat.copy().reshape(self.shape, order=self.order)
         array.flags.writeable = copy

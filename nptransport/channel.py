@@ -6,7 +6,6 @@ This room and its twin in ``asyncio/`` are the ones that wait. What an endpoint 
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import errno
 import logging
@@ -21,11 +20,10 @@ from typing import Any, TypeVar
 import zmq
 
 from .addresses import Addresses, read_addresses
-from .arrays import Buffer
 from .connections import Connections
 from .errors import AddressError, ConnectionClosed, MisuseError, Timeout, TransportError
 
-__all__ = ["Channel", "Need", "Steps"]
+__all__ = ["Channel", "Deadline", "Need", "Steps", "check_positive"]
 
 log = logging.getLogger("nptransport")
 
@@ -33,6 +31,7 @@ T = TypeVar("T")
 
 # libzmq before this can be overrun by a peer before it has authenticated (CVE-2019-13132).
 _OLDEST_LIBZMQ = (4, 3, 2)
+_NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 _SLICE = 0.1  # seconds after which a blocked call looks whether another thread has closed the endpoint
 
 
@@ -46,6 +45,26 @@ class Need(enum.Enum):
 
 
 Steps = Generator[Need, None, T]
+
+
+class _Forks:
+    """How many forks lie between this process and the first: cheaper to compare than to ask for the process id."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._watched = False
+
+    def watch(self) -> int:
+        if not self._watched and hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
+            self._watched = True
+        return self.count
+
+    def _forked(self) -> None:
+        self.count += 1
+
+
+_forks = _Forks()
 
 
 class Channel:
@@ -69,8 +88,10 @@ class Channel:
         self.within_process = all(address.startswith("inproc://") for address in [*to_bind, *to_connect])
         self._released = threading.Event()
         self._process = os.getpid()
+        self._forks = _forks.watch()
         self._use = threading.Lock()
-        self._user = ""
+        self._user = 0
+        self._more = False
         self.closed = False
         self._socket: zmq.Socket[bytes] = (context or zmq.Context.instance()).socket(kind)
         self._socket.copy_threshold = 0  # what we lend is to be lent, whatever its size
@@ -78,6 +99,7 @@ class Channel:
         compiled: Any = super(zmq.Socket, self._socket)
         self._send, self._recv, self._get = compiled.send, compiled.recv, compiled.get
         self.addresses: list[str] = []
+        self._bound: list[str] = []
         try:
             self.connections = Connections(self._socket)
             self._set_options(max_messages, max_part_bytes, [*to_bind, *to_connect])
@@ -93,6 +115,7 @@ class Channel:
         options = {
             zmq.SNDHWM: max_messages,
             zmq.RCVHWM: max_messages,
+            zmq.RCVTIMEO: int(_SLICE * 1000),
             zmq.MAXMSGSIZE: max_part_bytes,
             zmq.LINGER: 0,  # settle() has waited already
             zmq.RECONNECT_IVL: 100,
@@ -117,7 +140,8 @@ class Channel:
         except zmq.ZMQError as error:
             raise _address_error(address, error) from None
         bound: Any = self._socket.get(zmq.LAST_ENDPOINT)
-        self.addresses.append(bound.rstrip(b"\0").decode())
+        self._bound.append(bound.rstrip(b"\0").decode())
+        self.addresses.append(self._bound[-1])
 
     def _connect(self, address: str) -> None:
         try:
@@ -144,6 +168,20 @@ class Channel:
         finally:
             self.leave()
 
+    def receive(self, timeout: float | None) -> bytes:
+        """First part of the next message, waited for; Timeout after ``timeout`` seconds (None: no end)."""
+        waited = 0.0
+        if timeout is None or timeout >= _SLICE:
+            try:
+                return self._next(0).bytes  # blocks for a slice: cheaper than to try, to fail and to poll
+            except zmq.Again:
+                waited = _SLICE
+                self.check_open()
+        deadline = Deadline(timeout, waited)
+        while (first := self.try_receive()) is None:
+            self._wait(Need.READABLE, deadline)
+        return first
+
     def _wait(self, need: Need, deadline: Deadline) -> None:
         left = deadline.left(need, self)
         slice_ = _SLICE if left is None else min(_SLICE, left)
@@ -164,22 +202,26 @@ class Channel:
         """Begin to use the socket; MisuseError if another thread does, or in a forked child."""
         if self.closed:
             self.check_open()
-        if os.getpid() != self._process:
+        if self._forks != _forks.count:
+            self.refuse_fork()
+        if not self._use.acquire(False):
+            names = {thread.ident: thread.name for thread in threading.enumerate()}
+            mine, user = threading.current_thread().name, names.get(self._user, "another")
             raise MisuseError(
-                f"{self}: made in process {self._process}, used in its forked child {os.getpid()}; sockets do not "
-                "survive a fork: make one in the child (and prefer the spawn start method)",
-                expected=f"process {self._process}",
-                found=f"process {os.getpid()}",
-            )
-        if not self._use.acquire(blocking=False):
-            mine = threading.current_thread().name
-            raise MisuseError(
-                f"{self}: used by thread {mine} while thread {self._user} uses it; give each thread its own, "
-                "or hold a lock around each call",
-                expected=f"thread {self._user}",
+                f"{self}: used by thread {mine} while thread {user} uses it; give each thread its own, or hold a lock "
+                "around each call",
+                expected=f"thread {user}",
                 found=f"thread {mine}",
             )
-        self._user = threading.current_thread().name
+        self._user = threading.get_ident()
+
+    def refuse_fork(self) -> None:
+        raise MisuseError(
+            f"{self}: made in process {self._process}, used in its forked child {os.getpid()}; sockets do not survive "
+            "a fork: make one in the child (and prefer the spawn start method)",
+            expected=f"process {self._process}",
+            found=f"process {os.getpid()}",
+        )
 
     def leave(self) -> None:
         self._use.release()
@@ -192,52 +234,81 @@ class Channel:
 
     # Without blocking
 
-    def try_send(self, frames: list[Buffer], *, lend: bool = False) -> bool:
+    def try_send(self, frames: list[Any], *, lend: bool = False) -> bool:
         """Hand over all of ``frames``, or nothing: False if no peer has room. ``lend``: all but the first uncopied."""
         last = len(frames) - 1
         try:
-            self._send(frames[0], zmq.NOBLOCK | zmq.SNDMORE if last else zmq.NOBLOCK)
+            self._send(frames[0], _MORE if last else _NOBLOCK)
             # A message that has begun has its place: the parts behind the first never block.
             for index in range(1, last + 1):
-                flags = zmq.NOBLOCK if index == last else zmq.NOBLOCK | zmq.SNDMORE
-                self._send(frames[index], flags, not lend)
+                self._send(frames[index], _NOBLOCK if index == last else _MORE, not lend)
         except zmq.Again:
             return False
+        return True
+
+    def try_send_pair(self, metadata: bytes, array: Any) -> bool:
+        """As :meth:`try_send`, for the one small array that most messages are."""
+        try:
+            self._send(metadata, _MORE)
+        except zmq.Again:
+            return False
+        self._send(array, _NOBLOCK)
         return True
 
     def writable(self) -> bool:
         return bool(self._get(zmq.EVENTS) & zmq.POLLOUT)
 
     def try_receive(self) -> bytes | None:
-        """First part of the next message, or None. The others have arrived with it: :meth:`receive_rest`."""
+        """First part of the next message, or None. The others have arrived with it: :meth:`take`."""
         try:
-            return self._recv(zmq.NOBLOCK)
+            return self._next(_NOBLOCK).bytes
         except zmq.Again:
             return None
 
-    def receive_rest(self, most: int, copy: bool) -> list[Any]:
-        """The other parts of the message begun, ``most`` of them at the most; what goes beyond is dropped, but for one
-        empty part that shows it. ``copy``: as bytes, the better way for small ones."""
+    def _next(self, flags: int) -> zmq.Frame:
+        # A frame knows whether more follow it; to ask the socket costs as much again as to receive.
+        frame: zmq.Frame = self._recv(flags, False)
+        self._more = frame.more
+        return frame
+
+    def take_one(self) -> bytes:
+        """The next part of the message begun; empty if there is none."""
+        return self._next(_NOBLOCK).bytes if self._more else b""
+
+    def take(self, most: int, as_bytes: bool) -> list[Any]:
+        """The other parts of the message begun, up to ``most``; if there are more, an empty one stands for them.
+
+        ``as_bytes``: copied, the better way for small ones, which libzmq does not align.
+        """
         parts: list[Any] = []
-        while self._get(zmq.RCVMORE):
-            if len(parts) == most:
-                self.drop_rest()
-                return [*parts, b""]
-            parts.append(self._recv(zmq.NOBLOCK, copy))
+        while self._more and len(parts) < most:
+            frame = self._next(_NOBLOCK)
+            parts.append(frame.bytes if as_bytes else frame)
+        if self._more:
+            self.drop_rest()
+            parts.append(b"")
         return parts
 
     def drop_rest(self) -> None:
-        while self._get(zmq.RCVMORE):
-            self._recv(zmq.NOBLOCK, False)
+        """Take what is left of the message begun off the queue."""
+        while self._more:
+            self._next(_NOBLOCK)
+
+    def lower_high_water(self, messages: int) -> None:
+        """Hold no more than ``messages`` from each peer from now on."""
+        self._socket.set(zmq.RCVHWM, messages)
 
     # The end
 
     def draining(self) -> Steps[None]:
-        """Until libzmq and the system have handed on all that was sent, to peers that are there."""
-        quiet = 0
+        """Until libzmq and the system have handed on all that was sent, or whom it was sent to has left."""
+        quiet, left = 0, self.connections.disconnects
         while quiet < 3 and not self.within_process:  # libzmq's own thread may just be about to write
             yield Need.SETTLED
-            quiet = quiet + 1 if self.connections.refresh() and not self.connections.unread_bytes() else 0
+            connected = self.connections.refresh()
+            if not connected and self.connections.disconnects > left:
+                return
+            quiet = quiet + 1 if connected and not self.connections.unread_bytes() else 0
 
     def parting(self) -> Steps[None]:
         """Until every peer has read to the end. Nothing can be sent afterwards.
@@ -245,9 +316,7 @@ class Channel:
         libzmq drops what a reader has not yet taken from the system when the writer closes (its issue 4660). So we
         close our direction only; the peer answers by closing its own once it has read everything.
         """
-        for address in self.addresses:
-            with contextlib.suppress(zmq.ZMQError):  # connected rather than bound
-                self._socket.unbind(address)  # nobody comes anew; the connections that there are go on
+        self._unbind()  # nobody comes anew; the connections that there are go on
         ended = self.connections.disconnects + self.connections.end_ours()
         while self.connections.refresh() and self.connections.disconnects < ended:
             yield Need.SETTLED
@@ -255,12 +324,23 @@ class Channel:
     def close(self) -> None:
         """Close now, or as soon as the thread that is using the socket notices."""
         self.closed = True
-        if os.getpid() == self._process and self._use.acquire(blocking=False):
+        if self._forks == _forks.count and self._use.acquire(blocking=False):
             self.leave()
 
+    def _unbind(self) -> None:
+        """Give the addresses back, so that who comes next finds them free."""
+        for address in self._bound:
+            self._socket.unbind(address)
+        self.connections.await_unbound(sum(not address.startswith("inproc://") for address in self._bound))
+        self._bound.clear()
+
     def destroy(self) -> None:
+        """Close now. What has not left yet is dropped."""
+        if self._socket.closed:
+            return
         self.closed = True
         if hasattr(self, "connections"):
+            self._unbind()
             self._socket.disable_monitor()
             self.connections.close()
         self._socket.close(0)
@@ -272,9 +352,9 @@ class Channel:
 class Deadline:
     """A moment in the future, counted from when waiting began."""
 
-    def __init__(self, timeout: float | None) -> None:
+    def __init__(self, timeout: float | None, waited: float = 0) -> None:
         self._timeout = timeout
-        self._at = None if timeout is None else time.monotonic() + timeout
+        self._at = None if timeout is None else time.monotonic() + timeout - waited
 
     def left(self, need: Need, channel: Channel) -> float | None:
         """Seconds left, None if there is no end; Timeout once it has passed."""
@@ -288,6 +368,13 @@ class Deadline:
                 seconds=self._timeout,
             )
         return left
+
+
+def check_positive(**values: int) -> None:
+    """ValueError for an option that has to be at least 1."""
+    for name, value in values.items():
+        if value < 1:
+            raise ValueError(f"{name}={value!r}: expected at least 1")
 
 
 def _answers(address: str) -> bool:

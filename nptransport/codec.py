@@ -19,7 +19,7 @@ import numpy as np
 
 from . import packing
 from .arrays import Buffer, describe_array
-from .envelope import Envelope
+from .envelope import Envelope, EnvelopeReader, read_envelope
 from .errors import DecodeError, EncodeError, LimitExceeded
 from .limits import DEFAULT_LIMITS, Limits
 from .tree import Lowering, lift, read_layout
@@ -28,6 +28,8 @@ __all__ = ["Decoder", "Encoder", "Plan", "decode", "encode", "is_topic", "read_t
 
 VERSION = 1
 _HEAD = packing.pack("npt") + packing.pack(VERSION)  # stands behind the first byte of every metadata part
+ALONE = b"\x83" + _HEAD  # begins the metadata of one array with an envelope
+_ALONE_BARE = b"\x82" + _HEAD  # and of one without
 BODY = 1 + len(_HEAD)  # where the entries begin, that of the envelope first
 _MAPS = [bytes([0x80 | entries]) for entries in range(16)]
 
@@ -51,11 +53,15 @@ class Encoder:
         if type(payload) is np.ndarray and payload.flags.c_contiguous:
             body = self._known.get((payload.dtype, payload.shape))
             if body is not None:
-                return [(b"\x83" if envelope else b"\x82") + _HEAD + envelope + body, payload.data.cast("B")]
+                return [(ALONE if envelope else _ALONE_BARE) + envelope + body, payload.data.cast("B")]
         try:
             return self._encode_new(payload, envelope)
         except EncodeError as error:
             raise EncodeError.at(f"payload{error.path}", error.reason) from error.__cause__
+
+    def body_like_before(self, array: np.ndarray[Any, Any]) -> bytes | None:
+        """The entries behind the envelope for an array that can be lent as it stands, if one like it was encoded."""
+        return self._known.get((array.dtype, array.shape)) if array.flags.c_contiguous else None
 
     def _encode_new(self, payload: Any, envelope: bytes) -> list[Buffer]:
         alone = isinstance(payload, np.ndarray) and not isinstance(payload, np.ma.MaskedArray)
@@ -103,6 +109,7 @@ class Decoder:
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         self._known: dict[bytes, Plan] = {}
+        self._envelopes = EnvelopeReader(BODY)
 
     def decode(self, frames: Sequence[Any]) -> Any:
         """The payload of ``[topic?, metadata, buffer, ...]``."""
@@ -134,7 +141,8 @@ class Decoder:
         try:
             plan, envelope = self._plan(metadata)
             parts = take(plan)
-            return plan.payload(parts, copy), envelope, len(metadata) + sum(map(len, parts))
+            nbytes = len(metadata) + (len(parts[0]) if len(parts) == 1 else sum(map(len, parts)))
+            return plan.payload(parts, copy), envelope, nbytes
         except DecodeError:
             raise
         except Exception as error:
@@ -144,7 +152,7 @@ class Decoder:
         if len(metadata) > self.limits.max_metadata_bytes:
             raise LimitExceeded.over("max_metadata_bytes", self.limits.max_metadata_bytes, len(metadata))
         metadata = bytes(metadata)
-        envelope, rest = Envelope.split(metadata, BODY)
+        envelope, rest = self._envelopes.split(metadata)
         entries = metadata[0] - (envelope is not None)
         plan = self._known.get(rest)
         if plan is not None and plan.entries == entries and metadata.startswith(_HEAD, 1):
@@ -159,7 +167,7 @@ class Decoder:
             )
         plan = Plan(values, entries, self.limits)
         if envelope is None and "envelope" in values:
-            return plan, Envelope.read(values["envelope"])
+            return plan, read_envelope(values["envelope"])
         if len(rest) <= _REMEMBERED_BYTES:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
@@ -170,7 +178,7 @@ class Decoder:
 class Plan:
     """What a metadata part, but for its envelope, says of the parts to come."""
 
-    __slots__ = ("entries", "layouts", "limits", "nbytes", "tree")
+    __slots__ = ("alone", "entries", "layouts", "limits", "nbytes", "tree")
 
     def __init__(self, metadata: dict[Any, Any], entries: int, limits: Limits) -> None:
         layouts, self.tree = metadata.get("parts"), metadata.get("tree")
@@ -186,9 +194,15 @@ class Plan:
         self.layouts = [read_layout(layout, limits) for layout in layouts]
         self.nbytes = sum(layout.nbytes or 0 for layout in self.layouts)
         """Bytes of the parts as far as their layouts tell."""
+        if self.nbytes > limits.max_total_bytes:
+            raise LimitExceeded.over("max_total_bytes", limits.max_total_bytes, self.nbytes)
+        self.alone = self.layouts[0] if self.tree is None and self.layouts[0].nbytes is not None else None
+        """The layout of the one array that is all of the payload, if its size is known."""
 
     def payload(self, parts: Sequence[Any], copy: bool = False) -> Any:
         """The payload over ``parts``."""
+        if self.alone is not None and len(parts) == 1:
+            return self.alone.build(_read_only(parts[0]), copy)
         if len(parts) != len(self.layouts):
             raise DecodeError.of("message", expected=f"{len(self.layouts)} buffer parts", found=f"{len(parts)}")
         if sum(map(len, parts)) > self.limits.max_total_bytes:

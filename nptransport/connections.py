@@ -8,13 +8,14 @@ import os
 import socket as sockets
 import struct
 import sys
+import time
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 __all__ = ["Connections"]
 
 _OPENED = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
+_EVENT = struct.Struct("=Hi")  # of zmq_socket_monitor: the event, and for these three the file descriptor
 _numbers = itertools.count()
 
 
@@ -24,8 +25,10 @@ class Connections:
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self._live: set[int] = set()
         self.disconnects = 0
+        self._unbound = 0
         address = f"inproc://nptransport.monitor.{os.getpid()}.{next(_numbers)}"
-        socket.monitor(address, _OPENED | zmq.EVENT_DISCONNECTED)
+        # Of all events only these: reconnecting alone would bring hundreds, and nobody may look for hours.
+        socket.monitor(address, _OPENED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED)
         self._events = socket.context.socket(zmq.PAIR)
         self._events.set(zmq.RCVHWM, 0)  # a full queue here would hold up the thread that moves the data
         self._events.set(zmq.LINGER, 0)
@@ -35,12 +38,14 @@ class Connections:
         """Take in what has happened since; number of connections now."""
         with contextlib.suppress(zmq.Again):
             while True:
-                event = parse_monitor_message(self._events.recv_multipart(zmq.NOBLOCK))
-                if event["event"] & _OPENED:
-                    self._live.add(event["value"])
-                else:
-                    self._live.discard(event["value"])
+                event, descriptor = _EVENT.unpack(self._events.recv_multipart(zmq.NOBLOCK)[0])
+                if event & _OPENED:
+                    self._live.add(descriptor)
+                elif event == zmq.EVENT_DISCONNECTED:
+                    self._live.discard(descriptor)
                     self.disconnects += 1
+                else:
+                    self._unbound += 1
         return len(self._live)
 
     @property
@@ -73,6 +78,17 @@ class Connections:
                     handle.shutdown(sockets.SHUT_WR)
                     ended += 1
         return ended
+
+    def await_unbound(self, count: int) -> None:
+        """Return once ``count`` listeners have gone, which libzmq sees to in a thread of its own.
+
+        Until then the address is taken, and an ipc one is deleted at the end even from under a successor.
+        """
+        deadline = time.monotonic() + 0.5
+        self._unbound = 0
+        while self._unbound < count and time.monotonic() < deadline:
+            self._events.poll(10)
+            self.refresh()
 
     def close(self) -> None:
         self._events.close(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -12,14 +11,12 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel
-from .consuming import MAX_MESSAGES, Consuming
+from .consuming import MAX_BYTES, MAX_MESSAGES, Consuming
 from .errors import ConnectionClosed, DecodeError
 from .limits import DEFAULT_LIMITS, Limits
 from .protocol.message import Message
 
 __all__ = ["Consumer"]
-
-log = logging.getLogger("nptransport")
 
 
 class Consumer(Consuming):
@@ -31,6 +28,7 @@ class Consumer(Consuming):
     Args:
         bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME.
         max_messages: high-water mark: messages held for each producer before it is held up.
+        max_bytes: the same in bytes: the high-water mark is lowered as the size of the messages becomes known.
         limits: what is accepted of one message.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
 
@@ -44,10 +42,11 @@ class Consumer(Consuming):
         bind: Addresses = None,
         connect: Addresses = None,
         max_messages: int = MAX_MESSAGES,
+        max_bytes: int = MAX_BYTES,
         limits: Limits = DEFAULT_LIMITS,
         context: zmq.Context[Any] | None = None,
     ) -> None:
-        self._set_up(Channel, bind, connect, max_messages, limits, context)
+        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, context)
 
     def recv(self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None) -> Any:
         """The next payload. Its arrays are read-only, aligned, and valid for as long as they are referenced.
@@ -62,13 +61,19 @@ class Consumer(Consuming):
             DecodeError: a malformed message came. It is gone and counted; the next call goes on behind it.
             ConnectionClosed, MisuseError: the consumer cannot be used any more, or not here.
         """
-        return self._channel.run(self._receiving(copy, out), timeout).payload
+        return self.recv_message(timeout=timeout, copy=copy, out=out).payload
 
     def recv_message(
         self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None
     ) -> Message:
         """As :meth:`recv`, with what came along: topic, sequence, time, source, size."""
-        return self._channel.run(self._receiving(copy, out), timeout)
+        channel = self._channel
+        channel.enter()
+        try:
+            first = channel.receive(timeout) if self._kept is None else None
+            return self._open(first, copy, out)
+        finally:
+            channel.leave()
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -78,7 +83,7 @@ class Consumer(Consuming):
             try:
                 return self.recv()
             except DecodeError as error:
-                log.warning("%s: skipped a message: %s", self._channel, error)
+                self._skipped(error)
             except ConnectionClosed:
                 raise StopIteration from None
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
 import zmq
 
 from .addresses import Addresses
-from .channel import Channel, Need, Steps
+from .channel import Channel, check_positive
 from .codec import Decoder, Plan, is_topic, read_topic
 from .errors import DecodeError
 from .limits import Limits
 from .protocol.inbox import Inbox
 from .protocol.message import ConsumerStatistics, Message
 
-__all__ = ["MAX_MESSAGES", "Consuming"]
+__all__ = ["MAX_BYTES", "MAX_MESSAGES", "Consuming"]
 
-# Each stands for a whole frame in memory, and for a frame interval that a slow reader lags behind.
-MAX_MESSAGES = 32
+log = logging.getLogger("nptransport")
+
+MAX_MESSAGES = 256  # enough to keep small messages flowing; max_bytes bounds the large ones
+MAX_BYTES = 2**28  # 256 MiB, as for producers
 
 # Below this, bytes are the cheaper and always aligned way to take a part from libzmq.
 _SMALL = 32 * 1024
@@ -35,11 +38,13 @@ class Consuming:
         bind: Addresses,
         connect: Addresses,
         max_messages: int,
+        max_bytes: int,
         limits: Limits,
         context: zmq.Context[Any] | None,
     ) -> None:
-        if max_messages < 1:
-            raise ValueError(f"max_messages={max_messages!r}: expected at least 1")
+        check_positive(max_messages=max_messages, max_bytes=max_bytes)
+        self._high_water = max_messages
+        self._max_bytes = max_bytes
         self._channel = channel(
             zmq.PULL,
             bind,
@@ -51,6 +56,10 @@ class Consuming:
         self._decoder = Decoder(limits)
         self._inbox = Inbox()
         self._kept: Message | None = None
+
+    def __del__(self) -> None:
+        if hasattr(self, "_channel"):
+            self._channel.close()
 
     @property
     def addresses(self) -> list[str]:
@@ -80,14 +89,11 @@ class Consuming:
             disconnects=connections.disconnects,
         )
 
-    def _receiving(self, copy: bool, out: np.ndarray[Any, Any] | None) -> Steps[Message]:
-        message, self._kept = self._kept, None
-        while message is None:
-            first = self._channel.try_receive()
-            if first is None:
-                yield Need.READABLE
-            else:
-                message = self._read(first, copy)
+    def _open(self, first: bytes | None, copy: bool, out: np.ndarray[Any, Any] | None) -> Message:
+        """The message that begins with the part ``first``; the one that was kept, if that is None."""
+        message = self._kept if first is None else self._read(first, copy)
+        self._kept = None
+        assert message is not None
         if out is not None:
             try:
                 _copy_into(out, message.payload)
@@ -98,23 +104,29 @@ class Consuming:
         return message
 
     def _read(self, first: bytes, copy: bool) -> Message:
+        channel, topic = self._channel, None
         try:
-            topic = None
             if is_topic(first):
                 topic = read_topic(first)
-                (first,) = self._channel.receive_rest(1, copy=True)[:1] or [b""]
+                first = channel.take_one()
             payload, envelope, nbytes = self._decoder.read(first, self._take, copy)
         except DecodeError:
+            channel.drop_rest()
             self._inbox.malformed += 1
-            self._channel.drop_rest()
             raise
         self._inbox.received(envelope, nbytes)
-        if envelope is None:
-            return Message(payload, topic, None, None, None, nbytes)
-        return Message(payload, topic, envelope.sequence, envelope.sent_at, envelope.source, nbytes)
+        if nbytes * self._high_water > self._max_bytes:
+            # ZeroMQ counts messages, not bytes. Lowering is safe at any time; raising can stop a full queue for ever.
+            self._high_water = max(1, self._max_bytes // nbytes)
+            channel.lower_high_water(self._high_water)
+        source, sequence, sent_at = envelope or (None, None, None)
+        return Message(payload, topic, sequence, sent_at, source, nbytes)
 
     def _take(self, plan: Plan) -> list[Any]:
-        return self._channel.receive_rest(len(plan.layouts), copy=plan.nbytes <= _SMALL)
+        return self._channel.take(len(plan.layouts), plan.nbytes <= _SMALL)
+
+    def _skipped(self, error: DecodeError) -> None:
+        log.warning("%s: skipped a message: %s", self._channel, error)
 
 
 def _copy_into(out: np.ndarray[Any, Any], payload: Any) -> None:

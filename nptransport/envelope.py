@@ -4,71 +4,99 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import Any, NamedTuple
+from typing import Any
 
 from . import packing
 from .errors import DecodeError
 
-__all__ = ["Envelope", "EnvelopeWriter"]
+__all__ = ["Envelope", "EnvelopeReader", "EnvelopeWriter", "read_envelope"]
 
 _SOURCE_LENGTH = 16
 # The entry as our encoder writes it: text of 16, uint 64, float 64, so that every field has a fixed place.
 _PREFIX = packing.pack("envelope") + bytes([0x93, 0xA0 | _SOURCE_LENGTH])
-_FIXED = struct.Struct(f">{len(_PREFIX)}s{_SOURCE_LENGTH}sBQBd")
+_NUMBERS = struct.Struct(">QBd")
+_FIXED_SIZE = len(_PREFIX) + _SOURCE_LENGTH + 1 + _NUMBERS.size
 _UINT64, _FLOAT64 = 0xCF, 0xCB
+_FOREVER = float("inf")
+_SOURCES = 1024  # remembered; a peer that is another one with each message cannot fill memory
+
+Envelope = tuple[str, int, float]
+"""Source, unique to one endpoint's life; sequence, from 0; time of sending, in seconds since 1970 on its clock."""
 
 
-class Envelope(NamedTuple):
-    """What an endpoint writes on each message."""
+def read_envelope(entry: Any) -> Envelope:
+    """The entry in any spelling that msgpack allows, or DecodeError. Further elements are for later versions."""
+    if isinstance(entry, list) and len(entry) >= 3:
+        source, sequence, sent_at = entry[:3]
+        if (
+            isinstance(source, str)
+            and len(source) <= 64
+            and type(sequence) is int
+            and sequence >= 0
+            and type(sent_at) in (int, float)
+            and math.isfinite(sent_at)
+        ):
+            return source, sequence, float(sent_at)
+    raise DecodeError.of("envelope", expected="[source, sequence, sent_at]", found=f"{entry!r:.80}")
 
-    source: str
-    """Unique to one endpoint's life: a restart is another source."""
-    sequence: int
-    """0 for the source's first message, then one more each."""
-    sent_at: float
-    """Seconds since 1970 on the sender's clock."""
 
-    @staticmethod
-    def split(metadata: bytes, at: int) -> tuple[Envelope | None, bytes]:
-        """The entry that stands at ``at`` in the form our encoder writes, and what follows it; else (None, all)."""
-        if metadata.startswith(_PREFIX, at) and len(metadata) >= at + _FIXED.size:
-            _, source, uint, sequence, float_, sent_at = _FIXED.unpack_from(metadata, at)
-            if uint == _UINT64 and float_ == _FLOAT64 and source.isascii() and math.isfinite(sent_at):
-                return Envelope(source.decode("ascii"), sequence, sent_at), metadata[at + _FIXED.size :]
-        return None, metadata[at:]
+class EnvelopeReader:
+    """Splits metadata whose envelope is written as :class:`EnvelopeWriter` writes it, without unpacking the rest.
 
-    @staticmethod
-    def read(entry: Any) -> Envelope:
-        """The entry in any spelling that msgpack allows, or DecodeError. Further elements are for later versions."""
-        if isinstance(entry, list) and len(entry) >= 3:
-            source, sequence, sent_at = entry[:3]
-            if (
-                isinstance(source, str)
-                and len(source) <= 64
-                and type(sequence) is int
-                and sequence >= 0
-                and type(sent_at) in (int, float)
-                and math.isfinite(sent_at)
-            ):
-                return Envelope(source, sequence, float(sent_at))
-        raise DecodeError.of("envelope", expected="[source, sequence, sent_at]", found=f"{entry!r:.80}")
+    Args:
+        at: where the entry begins.
+    """
+
+    def __init__(self, at: int) -> None:
+        self._at = at
+        self._numbers_at = at + len(_PREFIX) + _SOURCE_LENGTH + 1
+        self._end = at + _FIXED_SIZE
+        self._sources: dict[bytes, str] = {}
+
+    def split(self, metadata: bytes) -> tuple[Envelope | None, bytes]:
+        """The envelope and what follows it; None and all behind the head, if it is absent or written otherwise."""
+        start = metadata[: self._numbers_at]  # the same for all messages of a source
+        source = self._sources.get(start)
+        if source is None:
+            source = self._read_source(start)
+        if source is not None and len(metadata) >= self._end:
+            sequence, float_, sent_at = _NUMBERS.unpack_from(metadata, self._numbers_at)
+            if float_ == _FLOAT64 and -_FOREVER < sent_at < _FOREVER:
+                return (source, sequence, sent_at), metadata[self._end :]
+        return None, metadata[self._at :]
+
+    def _read_source(self, start: bytes) -> str | None:
+        entry = start[self._at :]
+        source = entry[len(_PREFIX) : -1]
+        if not entry.startswith(_PREFIX) or entry[-1] != _UINT64 or not source.isascii():
+            return None
+        if len(self._sources) >= _SOURCES:
+            self._sources.clear()
+        self._sources[start] = source.decode("ascii")
+        return self._sources[start]
 
 
 class EnvelopeWriter:
-    """Writes the entries of one source, numbered from 0."""
+    """Writes the entries of one source, numbered from 0.
 
-    _REST = struct.Struct(">QBd")
+    Args:
+        head: what stands in front of the entry in metadata whose only other entry is one more.
+    """
 
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self.sequence = 0
-        self._start = _PREFIX + source.encode("ascii") + bytes([_UINT64])
+    def __init__(self, source: str, head: bytes) -> None:
         assert len(source) == _SOURCE_LENGTH
+        self.sequence = 0
+        self._entry = _PREFIX + source.encode("ascii") + bytes([_UINT64])
+        self._metadata = head + self._entry
 
     def entry(self, sent_at: float) -> bytes:
         """The entry for the message with the present ``sequence``."""
-        return self._start + self._REST.pack(self.sequence, _FLOAT64, sent_at)
+        return self._entry + _NUMBERS.pack(self.sequence, _FLOAT64, sent_at)
+
+    def metadata(self, sent_at: float, body: bytes) -> bytes:
+        """Head, entry and ``body`` in one."""
+        return self._metadata + _NUMBERS.pack(self.sequence, _FLOAT64, sent_at) + body
 
     def renew(self, metadata: bytes, at: int, sent_at: float) -> bytes:
         """``metadata``, whose entry stands at ``at``, with the present ``sequence`` and another time."""
-        return metadata[:at] + self.entry(sent_at) + metadata[at + _FIXED.size :]
+        return metadata[:at] + self.entry(sent_at) + metadata[at + _FIXED_SIZE :]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import weakref
 from types import TracebackType
 from typing import Any, Literal, overload
 
@@ -11,7 +9,6 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel
-from .errors import Timeout
 from .limits import DEFAULT_LIMITS, Limits
 from .producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing, SendHandle
 
@@ -45,7 +42,6 @@ class Producer(Producing):
         context: zmq.Context[Any] | None = None,
     ) -> None:
         self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, linger, context)
-        _open.add(self)
 
     @overload
     def send(self, payload: Any, *, timeout: float | None = None, copy: Literal[True] = True) -> None: ...
@@ -66,6 +62,8 @@ class Producer(Producing):
             Timeout: no consumer had room in time. Nothing has been sent.
             ConnectionClosed, MisuseError: the producer cannot be used any more, or not here.
         """
+        if self._send_like_before(payload):
+            return None if copy else SendHandle(0)
         return self._channel.run(self._sending(payload, copy), timeout)
 
     def flush(self, *, timeout: float | None = None) -> None:
@@ -79,15 +77,7 @@ class Producer(Producing):
             0 if every consumer read everything; else the number of messages, at the least, that are not known to have
             arrived. Those are also reported as a warning in the log ``nptransport``.
         """
-        if self.closed:
-            return 0
-        try:
-            self._channel.run(self._ending(), self._linger if linger is None else linger)
-            return 0
-        except Timeout as timeout:
-            return self._report(str(timeout))
-        finally:
-            self._channel.close()
+        return self._close_blocking(linger)
 
     def __enter__(self) -> Producer:
         return self
@@ -96,13 +86,3 @@ class Producer(Producing):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-
-# A program that ends without closing its producers is not to lose what they sent.
-_open: weakref.WeakSet[Producer] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    for producer in list(_open):
-        producer.close()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
+import weakref
 from typing import Any
 
 import zmq
 
 from .addresses import Addresses
-from .channel import Channel, Need, Steps
+from .channel import Channel, Need, Steps, check_positive
 from .errors import Timeout
 from .limits import Limits
 from .protocol.message import ProducerStatistics
@@ -54,6 +56,16 @@ class SendHandle:
                 self._free.set()
 
 
+# A program that ends without closing its producers is not to lose what they sent.
+_open: weakref.WeakSet[Producing] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for producer in list(_open):
+        producer._close_blocking()
+
+
 class Producing:
     """State and steps of a producer; the faces beside this add the waiting."""
 
@@ -70,7 +82,7 @@ class Producing:
         linger: float,
         context: zmq.Context[Any] | None,
     ) -> None:
-        _check_positive(max_messages=max_messages, max_bytes=max_bytes)
+        check_positive(max_messages=max_messages, max_bytes=max_bytes)
         self._linger = linger
         self._channel = channel(
             zmq.PUSH,
@@ -82,7 +94,12 @@ class Producing:
         )
         self._outbox = Outbox(limits, max_messages, max_bytes, self._channel.on_release)
         self._looked = 0.0
+        _open.add(self)
         self._settled_at = 0  # messages sent when a connection was last seen to be there, or to have gone
+
+    def __del__(self) -> None:
+        if hasattr(self, "_channel"):
+            self._close_blocking()
 
     @property
     def addresses(self) -> list[str]:
@@ -111,6 +128,21 @@ class Producing:
             disconnects=connections.disconnects,
         )
 
+    def _send_like_before(self, payload: Any) -> bool:
+        """Send a small array of a layout sent before, if that can be done at once: a short cut."""
+        now = time.time()
+        metadata = self._outbox.metadata_like_before(payload, now)
+        if metadata is None or now - self._looked > _LOOK:
+            return False
+        self._channel.enter()
+        try:
+            if self._channel.try_send_pair(metadata, payload):
+                self._outbox.count(len(metadata) + payload.nbytes)
+                return True
+            return False
+        finally:
+            self._channel.leave()
+
     def _sending(self, payload: Any, copy: bool) -> Steps[SendHandle | None]:
         channel, outbox = self._channel, self._outbox
         now = time.time()
@@ -138,7 +170,7 @@ class Producing:
                     outbox.renew(frames, time.time())
                     if channel.try_send(outbox.stage(frames, copy, release), lend=True):
                         break
-        outbox.sent(frames)
+        outbox.count(sum(map(len, frames)))
         return handle
 
     def _flushing(self) -> Steps[None]:
@@ -147,8 +179,21 @@ class Producing:
             yield Need.RELEASED
         yield from self._channel.draining()
 
+    def _close_blocking(self, linger: float | None = None) -> int:
+        if self.closed:
+            return 0
+        try:
+            Channel.run(self._channel, self._ending(), self._linger if linger is None else linger)
+            return 0
+        except Timeout as timeout:
+            return self._report(str(timeout))
+        finally:
+            self._channel.close()
+
     def _ending(self) -> Steps[None]:
         """Until every consumer has read what it was sent."""
+        if self._channel.within_process:
+            return  # the consumer holds everything already
         self._look()
         if self._undelivered() or (self._outbox.messages and self._channel.connections.count):
             yield from self._flushing()
@@ -177,9 +222,3 @@ class Producing:
             why,
         )
         return count
-
-
-def _check_positive(**values: int) -> None:
-    for name, value in values.items():
-        if value < 1:
-            raise ValueError(f"{name}={value!r}: expected at least 1")

@@ -15,7 +15,6 @@ from __future__ import annotations
 import struct
 from datetime import datetime, timezone
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgpack
 import numpy as np
@@ -151,6 +150,8 @@ def _lower_scalar(value: np.generic, limits: Limits) -> list[Any]:
 
 
 def _lower_datetime(value: datetime) -> list[Any]:
+    from zoneinfo import ZoneInfo  # here, since few need it: it would be a tenth of our import time
+
     zone = value.tzinfo
     if zone is None or type(zone) is timezone:
         return [value.isoformat(), value.fold, None]
@@ -242,6 +243,8 @@ def _lift_int(value: Any, limits: Limits) -> int:
 
 
 def _lift_datetime(value: Any, limits: Limits) -> datetime:
+    from zoneinfo import ZoneInfo
+
     text, fold, zone = _checked(value, list, "datetime", 3)
     if type(fold) is not int or fold not in (0, 1):
         raise DecodeError.of("datetime", expected="0 or 1 as fold", found=f"{fold!r:.40}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from ..envelope import Envelope
 
 __all__ = ["Inbox"]
@@ -20,23 +18,21 @@ class Inbox:
         self.nbytes = 0
         self.missed = 0
         self.malformed = 0
-        self._next: OrderedDict[str, int] = OrderedDict()
+        self._next: dict[str, int] = {}
 
     def received(self, envelope: Envelope | None, nbytes: int) -> None:
         self.messages += 1
         self.nbytes += nbytes
         if envelope is not None:
-            self._follow(envelope.source, envelope.sequence)
+            source, sequence, _ = envelope
+            if self._next.get(source) != sequence:
+                self._jump(source, sequence)
+            self._next[source] = sequence + 1
 
-    def _follow(self, source: str, sequence: int) -> None:
+    def _jump(self, source: str, sequence: int) -> None:
         expected = self._next.get(source)
         if expected is None:
             if len(self._next) >= _SOURCES:
-                self._next.popitem(last=False)
+                del self._next[next(iter(self._next))]
         elif sequence > expected:
             self.missed += sequence - expected
-        elif sequence < expected:
-            # Late, by another way: a producer may reach one consumer at two addresses.
-            self.missed -= self.missed > 0
-            return
-        self._next[source] = sequence + 1

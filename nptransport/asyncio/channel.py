@@ -1,0 +1,135 @@
+"""The channel of the asyncio faces: the same steps, and another way to wait."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import zmq
+
+from .. import channel
+from ..channel import Deadline, Need, Steps
+from ..errors import MisuseError, TransportError
+
+__all__ = ["Channel"]
+
+T = TypeVar("T")
+
+# Operations that need not wait, after which the other tasks have their turn.
+_TURN = 64
+
+
+class Channel(channel.Channel):
+    """A channel whose waiting leaves the event loop to others. Tasks of one loop may share it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._operations = 0
+        super().__init__(*args, **options)
+
+    async def drive(self, steps: Steps[T], timeout: float | None) -> T:
+        """The result of ``steps``, or Timeout after ``timeout`` seconds (None: no end) of waiting.
+
+        Cancelled while it waits, it has not taken anything: no message is lost.
+        """
+        self._enter_loop()
+        self._operations += 1
+        if self._operations % _TURN == 0:
+            await asyncio.sleep(0)
+        deadline = None
+        try:
+            while True:
+                self.check_open()
+                try:
+                    need = next(steps)
+                except StopIteration as stop:
+                    return stop.value
+                if deadline is None:
+                    deadline = Deadline(timeout)
+                await self._sleep(need, deadline.left(need, self))
+        finally:
+            self._wake()  # the socket tells of a change once: what this task did not use is for the others
+
+    async def receive_soon(self, timeout: float | None) -> bytes:
+        """First part of the next message, waited for; Timeout after ``timeout`` seconds (None: no end)."""
+
+        def receiving() -> Steps[bytes]:
+            while (first := self.try_receive()) is None:
+                yield Need.READABLE
+            return first
+
+        return await self.drive(receiving(), timeout)
+
+    async def _sleep(self, need: Need, left: float | None) -> None:
+        if need is Need.SETTLED:
+            await asyncio.sleep(0.01)  # nothing announces that a kernel's buffer has drained
+            return
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+        self._waiting.add(woken)
+        timer = None if left is None else loop.call_later(left, _finish, woken)
+        try:
+            if need is Need.RELEASED and self._released.is_set():
+                self._released.clear()
+            else:
+                await woken
+        finally:
+            self._waiting.discard(woken)
+            if timer is not None:
+                timer.cancel()
+
+    def _enter_loop(self) -> None:
+        self.check_open()
+        loop = asyncio.get_running_loop()
+        if loop is self._loop:
+            return
+        if os.getpid() != self._process:
+            self.refuse_fork()
+        if self._loop is not None and not self._loop.is_closed():
+            raise MisuseError(
+                f"{self}: belongs to another event loop; make one endpoint for each loop",
+                expected="the event loop that used it first",
+                found="another one",
+            )
+        self._loop = loop
+        try:
+            loop.add_reader(self._socket.fileno(), self._on_event)
+        except NotImplementedError:
+            raise TransportError(
+                "this event loop cannot watch sockets; on Windows use "
+                "asyncio.run(main(), loop_factory=asyncio.SelectorEventLoop)"
+            ) from None
+
+    def _on_event(self) -> None:
+        self._get(zmq.EVENTS)  # takes in what happened, which also silences the descriptor until there is more
+        self._wake()
+
+    def _wake(self) -> None:
+        for woken in self._waiting:
+            _finish(woken)
+
+    def on_release(self) -> None:
+        super().on_release()
+        if self._waiting and self._loop is not None and not self._loop.is_closed():
+            self._call_soon(self._wake)
+
+    def _call_soon(self, callback: Callable[[], None]) -> None:
+        try:
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(callback)
+        except RuntimeError:
+            pass  # the loop was closed this moment, and its tasks with it
+
+    def destroy(self) -> None:
+        if self._loop is not None and not self._loop.is_closed() and not self._socket.closed:
+            self._loop.remove_reader(self._socket.fileno())
+        super().destroy()
+        self._wake()
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

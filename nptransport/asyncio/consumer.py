@@ -1,0 +1,78 @@
+"""Consumer, with methods to await."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import zmq
+
+from ..addresses import Addresses
+from ..consuming import MAX_BYTES, MAX_MESSAGES, Consuming
+from ..errors import ConnectionClosed, DecodeError
+from ..limits import DEFAULT_LIMITS, Limits
+from ..protocol.message import Message
+from .channel import Channel
+
+__all__ = ["Consumer"]
+
+
+class Consumer(Consuming):
+    """:class:`nptransport.Consumer` for asyncio: the same arguments and errors.
+
+    Tasks of one event loop may share it.
+    """
+
+    _channel: Channel
+
+    def __init__(
+        self,
+        *,
+        bind: Addresses = None,
+        connect: Addresses = None,
+        max_messages: int = MAX_MESSAGES,
+        max_bytes: int = MAX_BYTES,
+        limits: Limits = DEFAULT_LIMITS,
+        context: zmq.Context[Any] | None = None,
+    ) -> None:
+        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, context)
+
+    async def recv(
+        self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None
+    ) -> Any:
+        """As :meth:`nptransport.Consumer.recv`. Cancelled while it waits, it has not taken any message."""
+        return (await self.recv_message(timeout=timeout, copy=copy, out=out)).payload
+
+    async def recv_message(
+        self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None
+    ) -> Message:
+        """As :meth:`nptransport.Consumer.recv_message`."""
+        # Between the arrival of the first part and the return there is no await, and so no message to be lost.
+        first = await self._channel.receive_soon(timeout) if self._kept is None else None
+        return self._open(first, copy, out)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        while True:
+            try:
+                return await self.recv()
+            except DecodeError as error:
+                self._skipped(error)
+            except ConnectionClosed:
+                raise StopAsyncIteration from None
+
+    async def close(self) -> None:
+        """As :meth:`nptransport.Consumer.close`."""
+        self._channel.destroy()
+
+    async def __aenter__(self) -> Consumer:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()

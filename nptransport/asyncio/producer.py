@@ -1,0 +1,72 @@
+"""Producer, with methods to await."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Literal, overload
+
+import zmq
+
+from ..addresses import Addresses
+from ..errors import Timeout
+from ..limits import DEFAULT_LIMITS, Limits
+from ..producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing, SendHandle
+from .channel import Channel
+
+__all__ = ["Producer"]
+
+
+class Producer(Producing):
+    """:class:`nptransport.Producer` for asyncio: the same arguments and errors.
+
+    Tasks of one event loop may share it.
+    """
+
+    _channel: Channel
+
+    def __init__(
+        self,
+        *,
+        bind: Addresses = None,
+        connect: Addresses = None,
+        max_messages: int = MAX_MESSAGES,
+        max_bytes: int = MAX_BYTES,
+        limits: Limits = DEFAULT_LIMITS,
+        linger: float = LINGER,
+        context: zmq.Context[Any] | None = None,
+    ) -> None:
+        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, linger, context)
+
+    @overload
+    async def send(self, payload: Any, *, timeout: float | None = None, copy: Literal[True] = True) -> None: ...
+
+    @overload
+    async def send(self, payload: Any, *, timeout: float | None = None, copy: Literal[False]) -> SendHandle: ...
+
+    async def send(self, payload: Any, *, timeout: float | None = None, copy: bool = True) -> SendHandle | None:
+        """As :meth:`nptransport.Producer.send`. Cancelled while it waits, it has sent nothing."""
+        return await self._channel.drive(self._sending(payload, copy), timeout)
+
+    async def flush(self, *, timeout: float | None = None) -> None:
+        """As :meth:`nptransport.Producer.flush`."""
+        await self._channel.drive(self._flushing(), timeout)
+
+    async def close(self, *, linger: float | None = None) -> int:
+        """As :meth:`nptransport.Producer.close`."""
+        if self.closed:
+            return 0
+        try:
+            await self._channel.drive(self._ending(), self._linger if linger is None else linger)
+            return 0
+        except Timeout as timeout:
+            return self._report(str(timeout))
+        finally:
+            self._channel.destroy()
+
+    async def __aenter__(self) -> Producer:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
