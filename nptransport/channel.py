@@ -23,7 +23,7 @@ from .addresses import Addresses, read_addresses
 from .connections import Connections
 from .errors import AddressError, ConnectionClosed, MisuseError, Timeout, TransportError
 
-__all__ = ["Channel", "Deadline", "Need", "Steps", "check_positive"]
+__all__ = ["PATIENCE", "Channel", "Deadline", "Need", "Steps", "check_positive"]
 
 log = logging.getLogger("nptransport")
 
@@ -32,6 +32,7 @@ T = TypeVar("T")
 # libzmq before this can be overrun by a peer before it has authenticated (CVE-2019-13132).
 _OLDEST_LIBZMQ = (4, 3, 2)
 _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
+PATIENCE = 0.003  # seconds; what it takes to touch 8 MB of fresh memory
 _SLICE = 0.1  # seconds after which a blocked call looks whether another thread has closed the endpoint
 
 
@@ -41,6 +42,7 @@ class Need(enum.Enum):
     READABLE = "a message"
     WRITABLE = "room at the other side"
     RELEASED = "memory that comes back"
+    WARM = "a warm buffer"  # worth a moment's patience, no more
     SETTLED = "the last bytes to leave"
 
 
@@ -183,6 +185,10 @@ class Channel:
         return first
 
     def _wait(self, need: Need, deadline: Deadline) -> None:
+        if need is Need.WARM:
+            self._released.wait(PATIENCE)
+            self._released.clear()
+            return
         left = deadline.left(need, self)
         slice_ = _SLICE if left is None else min(_SLICE, left)
         if need is Need.RELEASED:
@@ -196,7 +202,8 @@ class Channel:
 
     def on_release(self) -> None:
         """Called from any thread when lent memory has come back."""
-        self._released.set()
+        if not self._released.is_set():
+            self._released.set()
 
     def enter(self) -> None:
         """Begin to use the socket; MisuseError if another thread does, or in a forked child."""
@@ -280,6 +287,12 @@ class Channel:
 
         ``as_bytes``: copied, the better way for small ones, which libzmq does not align.
         """
+        if most == 1 and self._more:
+            frame = self._next(_NOBLOCK)
+            if not frame.more:
+                return [frame.bytes if as_bytes else frame]
+            self.drop_rest()
+            return [frame, b""]
         parts: list[Any] = []
         while self._more and len(parts) < most:
             frame = self._next(_NOBLOCK)
@@ -293,10 +306,6 @@ class Channel:
         """Take what is left of the message begun off the queue."""
         while self._more:
             self._next(_NOBLOCK)
-
-    def lower_high_water(self, messages: int) -> None:
-        """Hold no more than ``messages`` from each peer from now on."""
-        self._socket.set(zmq.RCVHWM, messages)
 
     # The end
 

@@ -12,7 +12,7 @@ Encoder and Decoder remember what they made of the last shapes and dtypes: a str
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -123,26 +123,16 @@ class Decoder:
                 if not parts:
                     raise DecodeError.of("message", expected="metadata", found=f"{bytes(first[:24])!r}")
                 first, parts = _read_only(parts[0]), parts[1:]
-            return self._plan(first)[0].payload(parts)
         except DecodeError:
             raise
         except Exception as error:
             raise _unforeseen(error) from error
+        return self.plan(first)[0].payload(parts)
 
-    def read(
-        self, metadata: bytes, take: Callable[[Plan], Sequence[Any]], copy: bool = False
-    ) -> tuple[Any, Envelope | None, int]:
-        """Payload, envelope and size of a message whose parts are still to be taken from wherever they are.
-
-        Args:
-            take: gives the parts that the plan asks for, or another number if the message has another.
-            copy: whether the arrays are to be the caller's own.
-        """
+    def plan(self, metadata: Buffer) -> tuple[Plan, Envelope | None]:
+        """What ``metadata`` says of the parts to come, and who sent it."""
         try:
-            plan, envelope = self._plan(metadata)
-            parts = take(plan)
-            nbytes = len(metadata) + (len(parts[0]) if len(parts) == 1 else sum(map(len, parts)))
-            return plan.payload(parts, copy), envelope, nbytes
+            return self._plan(metadata)
         except DecodeError:
             raise
         except Exception as error:
@@ -200,17 +190,24 @@ class Plan:
         """The layout of the one array that is all of the payload, if its size is known."""
 
     def payload(self, parts: Sequence[Any], copy: bool = False) -> Any:
-        """The payload over ``parts``."""
-        if self.alone is not None and len(parts) == 1:
-            return self.alone.build(_read_only(parts[0]), copy)
+        """The payload over ``parts``; ``copy``: of arrays that are the caller's own. DecodeError if they do not fit."""
+        try:
+            if self.alone is not None and len(parts) == 1:
+                return self.alone.build(_read_only(parts[0]), copy)
+            return self._payload([_read_only(part) for part in parts], copy)
+        except DecodeError:
+            raise
+        except Exception as error:
+            raise _unforeseen(error) from error
+
+    def _payload(self, parts: list[Buffer], copy: bool) -> Any:
         if len(parts) != len(self.layouts):
             raise DecodeError.of("message", expected=f"{len(self.layouts)} buffer parts", found=f"{len(parts)}")
-        if sum(map(len, parts)) > self.limits.max_total_bytes:
-            raise LimitExceeded.over("max_total_bytes", self.limits.max_total_bytes, sum(map(len, parts)))
-        if self.tree is None:
-            return self.layouts[0].build(_read_only(parts[0]), copy)
-        built = [layout.build(_read_only(part), copy) for layout, part in zip(self.layouts, parts, strict=True)]
-        return lift(self.tree, built, self.limits)
+        total = sum(map(len, parts))
+        if total > self.limits.max_total_bytes:
+            raise LimitExceeded.over("max_total_bytes", self.limits.max_total_bytes, total)
+        built = [layout.build(part, copy) for layout, part in zip(self.layouts, parts, strict=True)]
+        return built[0] if self.tree is None else lift(self.tree, built, self.limits)
 
 
 def is_topic(first: Buffer) -> bool:

@@ -11,7 +11,7 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel
-from .consuming import MAX_BYTES, MAX_MESSAGES, Consuming
+from .consuming import MAX_MESSAGES, Consuming
 from .errors import ConnectionClosed, DecodeError
 from .limits import DEFAULT_LIMITS, Limits
 from .protocol.message import Message
@@ -27,8 +27,8 @@ class Consumer(Consuming):
 
     Args:
         bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME.
-        max_messages: high-water mark: messages held for each producer before it is held up.
-        max_bytes: the same in bytes: the high-water mark is lowered as the size of the messages becomes known.
+        max_messages: high-water mark: messages held for each producer before it is held up. Choose few for large
+            arrays: up to one more than this is held in memory for each producer.
         limits: what is accepted of one message.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
 
@@ -42,11 +42,10 @@ class Consumer(Consuming):
         bind: Addresses = None,
         connect: Addresses = None,
         max_messages: int = MAX_MESSAGES,
-        max_bytes: int = MAX_BYTES,
         limits: Limits = DEFAULT_LIMITS,
         context: zmq.Context[Any] | None = None,
     ) -> None:
-        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, context)
+        self._set_up(Channel, bind, connect, max_messages, limits, context)
 
     def recv(self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None) -> Any:
         """The next payload. Its arrays are read-only, aligned, and valid for as long as they are referenced.
@@ -61,7 +60,12 @@ class Consumer(Consuming):
             DecodeError: a malformed message came. It is gone and counted; the next call goes on behind it.
             ConnectionClosed, MisuseError: the consumer cannot be used any more, or not here.
         """
-        return self.recv_message(timeout=timeout, copy=copy, out=out).payload
+        channel = self._channel
+        channel.enter()
+        try:
+            return self._open(channel.receive(timeout) if self._kept is None else None, copy, out)[0]
+        finally:
+            channel.leave()
 
     def recv_message(
         self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None
@@ -70,10 +74,10 @@ class Consumer(Consuming):
         channel = self._channel
         channel.enter()
         try:
-            first = channel.receive(timeout) if self._kept is None else None
-            return self._open(first, copy, out)
+            received = self._open(channel.receive(timeout) if self._kept is None else None, copy, out)
         finally:
             channel.leave()
+        return Message.of(*received)
 
     def __iter__(self) -> Iterator[Any]:
         return self

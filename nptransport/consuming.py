@@ -10,18 +10,22 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel, check_positive
-from .codec import Decoder, Plan, is_topic, read_topic
+from .codec import Decoder, read_topic
+from .envelope import Envelope
 from .errors import DecodeError
 from .limits import Limits
 from .protocol.inbox import Inbox
-from .protocol.message import ConsumerStatistics, Message
+from .protocol.message import ConsumerStatistics
 
-__all__ = ["MAX_BYTES", "MAX_MESSAGES", "Consuming"]
+__all__ = ["MAX_MESSAGES", "Consuming"]
+
+_Received = tuple[Any, str | None, Envelope | None, int]  # payload, topic, envelope, bytes
 
 log = logging.getLogger("nptransport")
 
-MAX_MESSAGES = 256  # enough to keep small messages flowing; max_bytes bounds the large ones
-MAX_BYTES = 2**28  # 256 MiB, as for producers
+# Enough to keep small messages flowing, few enough to hold as frames of a camera: 400 MB in full HD. It cannot follow
+# the size of the messages: libzmq may stop a connection for ever if its high-water mark is changed while data flows.
+MAX_MESSAGES = 64
 
 # Below this, bytes are the cheaper and always aligned way to take a part from libzmq.
 _SMALL = 32 * 1024
@@ -38,13 +42,10 @@ class Consuming:
         bind: Addresses,
         connect: Addresses,
         max_messages: int,
-        max_bytes: int,
         limits: Limits,
         context: zmq.Context[Any] | None,
     ) -> None:
-        check_positive(max_messages=max_messages, max_bytes=max_bytes)
-        self._high_water = max_messages
-        self._max_bytes = max_bytes
+        check_positive(max_messages=max_messages)
         self._channel = channel(
             zmq.PULL,
             bind,
@@ -55,7 +56,7 @@ class Consuming:
         )
         self._decoder = Decoder(limits)
         self._inbox = Inbox()
-        self._kept: Message | None = None
+        self._kept: _Received | None = None
 
     def __del__(self) -> None:
         if hasattr(self, "_channel"):
@@ -89,41 +90,37 @@ class Consuming:
             disconnects=connections.disconnects,
         )
 
-    def _open(self, first: bytes | None, copy: bool, out: np.ndarray[Any, Any] | None) -> Message:
+    def _open(self, first: bytes | None, copy: bool, out: np.ndarray[Any, Any] | None) -> _Received:
         """The message that begins with the part ``first``; the one that was kept, if that is None."""
-        message = self._kept if first is None else self._read(first, copy)
-        self._kept = None
-        assert message is not None
+        if first is not None:
+            received = self._read(first, copy)
+        else:
+            assert self._kept is not None
+            received, self._kept = self._kept, None
         if out is not None:
             try:
-                _copy_into(out, message.payload)
+                _copy_into(out, received[0])
             except DecodeError:
-                self._kept = message
+                self._kept = received
                 raise
-            message = message._replace(payload=out)
-        return message
+            received = (out, *received[1:])
+        return received
 
-    def _read(self, first: bytes, copy: bool) -> Message:
+    def _read(self, first: bytes, copy: bool) -> _Received:
         channel, topic = self._channel, None
         try:
-            if is_topic(first):
-                topic = read_topic(first)
-                first = channel.take_one()
-            payload, envelope, nbytes = self._decoder.read(first, self._take, copy)
+            if not first or not 0x80 <= first[0] <= 0x8F:
+                topic, first = read_topic(first), channel.take_one()
+            plan, envelope = self._decoder.plan(first)
+            parts = channel.take(len(plan.layouts), plan.nbytes <= _SMALL)
+            payload = plan.payload(parts, copy)
         except DecodeError:
             channel.drop_rest()
             self._inbox.malformed += 1
             raise
+        nbytes = len(first) + (plan.nbytes if plan.alone else sum(map(len, parts)))
         self._inbox.received(envelope, nbytes)
-        if nbytes * self._high_water > self._max_bytes:
-            # ZeroMQ counts messages, not bytes. Lowering is safe at any time; raising can stop a full queue for ever.
-            self._high_water = max(1, self._max_bytes // nbytes)
-            channel.lower_high_water(self._high_water)
-        source, sequence, sent_at = envelope or (None, None, None)
-        return Message(payload, topic, sequence, sent_at, source, nbytes)
-
-    def _take(self, plan: Plan) -> list[Any]:
-        return self._channel.take(len(plan.layouts), plan.nbytes <= _SMALL)
+        return payload, topic, envelope, nbytes
 
     def _skipped(self, error: DecodeError) -> None:
         log.warning("%s: skipped a message: %s", self._channel, error)

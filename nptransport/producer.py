@@ -10,7 +10,7 @@ import zmq
 from .addresses import Addresses
 from .channel import Channel
 from .limits import DEFAULT_LIMITS, Limits
-from .producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing, SendHandle
+from .producing import FREE, LINGER, MAX_BYTES, MAX_MESSAGES, Producing, SendHandle
 
 __all__ = ["Producer"]
 
@@ -63,7 +63,7 @@ class Producer(Producing):
             ConnectionClosed, MisuseError: the producer cannot be used any more, or not here.
         """
         if self._send_like_before(payload):
-            return None if copy else SendHandle(0)
+            return None if copy else FREE
         return self._channel.run(self._sending(payload, copy), timeout)
 
     def flush(self, *, timeout: float | None = None) -> None:

@@ -18,7 +18,7 @@ from .limits import Limits
 from .protocol.message import ProducerStatistics
 from .protocol.outbox import Outbox
 
-__all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Producing", "SendHandle"]
+__all__ = ["FREE", "LINGER", "MAX_BYTES", "MAX_MESSAGES", "Producing", "SendHandle"]
 
 MAX_MESSAGES = 1000  # ZeroMQ's own default
 MAX_BYTES = 2**28  # 256 MiB: two arrays of 128 MB, one being filled while the other travels
@@ -55,6 +55,9 @@ class SendHandle:
             if self._left == 0:
                 self._free.set()
 
+
+FREE = SendHandle(0)
+"""For what was copied all the same, being small."""
 
 # A program that ends without closing its producers is not to lose what they sent.
 _open: weakref.WeakSet[Producing] = weakref.WeakSet()
@@ -156,14 +159,18 @@ class Producing:
                 yield Need.WRITABLE
                 outbox.renew(frames, time.time())
             if not copy:
-                handle = SendHandle(0)
+                handle = FREE
         else:
             if not copy:
                 handle = SendHandle(len(frames) - 1)
             release = handle._release_one if handle else None
+            patient = copy
             while True:
                 if not outbox.has_room(frames):
                     yield Need.RELEASED
+                elif patient and not outbox.is_warm(frames):
+                    patient = False
+                    yield Need.WARM
                 elif not channel.writable():
                     yield Need.WRITABLE
                 else:

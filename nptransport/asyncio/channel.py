@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import zmq
 
 from .. import channel
-from ..channel import Deadline, Need, Steps
+from ..channel import PATIENCE, Deadline, Need, Steps
 from ..errors import MisuseError, TransportError
 
 __all__ = ["Channel"]
@@ -49,7 +49,7 @@ class Channel(channel.Channel):
                     return stop.value
                 if deadline is None:
                     deadline = Deadline(timeout)
-                await self._sleep(need, deadline.left(need, self))
+                await self._sleep(need, PATIENCE if need is Need.WARM else deadline.left(need, self))
         finally:
             self._wake()  # the socket tells of a change once: what this task did not use is for the others
 
@@ -72,7 +72,7 @@ class Channel(channel.Channel):
         self._waiting.add(woken)
         timer = None if left is None else loop.call_later(left, _finish, woken)
         try:
-            if need is Need.RELEASED and self._released.is_set():
+            if need in (Need.RELEASED, Need.WARM) and self._released.is_set():
                 self._released.clear()
             else:
                 await woken

@@ -10,7 +10,7 @@ import numpy as np
 import zmq
 
 from ..addresses import Addresses
-from ..consuming import MAX_BYTES, MAX_MESSAGES, Consuming
+from ..consuming import MAX_MESSAGES, Consuming
 from ..errors import ConnectionClosed, DecodeError
 from ..limits import DEFAULT_LIMITS, Limits
 from ..protocol.message import Message
@@ -33,25 +33,25 @@ class Consumer(Consuming):
         bind: Addresses = None,
         connect: Addresses = None,
         max_messages: int = MAX_MESSAGES,
-        max_bytes: int = MAX_BYTES,
         limits: Limits = DEFAULT_LIMITS,
         context: zmq.Context[Any] | None = None,
     ) -> None:
-        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, context)
+        self._set_up(Channel, bind, connect, max_messages, limits, context)
 
     async def recv(
         self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None
     ) -> Any:
         """As :meth:`nptransport.Consumer.recv`. Cancelled while it waits, it has not taken any message."""
-        return (await self.recv_message(timeout=timeout, copy=copy, out=out)).payload
+        # Between the arrival of the first part and the return there is no await, and so no message to be lost.
+        first = await self._channel.receive_soon(timeout) if self._kept is None else None
+        return self._open(first, copy, out)[0]
 
     async def recv_message(
         self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None
     ) -> Message:
         """As :meth:`nptransport.Consumer.recv_message`."""
-        # Between the arrival of the first part and the return there is no await, and so no message to be lost.
         first = await self._channel.receive_soon(timeout) if self._kept is None else None
-        return self._open(first, copy, out)
+        return Message.of(*self._open(first, copy, out))
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self

@@ -16,6 +16,7 @@ import numpy as np
 __all__ = ["InFlight"]
 
 _PAGE = 4096
+_DEPTH = 4  # buffers on their way that keep a connection busy
 _Warm = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -42,8 +43,7 @@ class InFlight:
     def copy(self, buffer: bytes | memoryview) -> memoryview:
         """A view on a warm buffer that holds the same bytes, counted until nobody holds the view."""
         nbytes = len(buffer)
-        with self._lock:
-            warm = self._take(nbytes)
+        warm = self._take(nbytes)
         np.copyto(warm[:nbytes], np.frombuffer(buffer, np.uint8))  # lets other threads run meanwhile
         return self._track(warm.data[:nbytes], nbytes, warm)
 
@@ -72,12 +72,25 @@ class InFlight:
             self.count += 1
         return view
 
+    def is_warm(self, nbytes: int) -> bool:
+        """Whether a copy of ``nbytes`` finds a buffer that has been used, or so few are on their way that a fresh one
+        is worth its price."""
+        return self.count < _DEPTH or self._find(nbytes) is not None
+
     def _take(self, nbytes: int) -> _Warm:
-        """An idle buffer that fits, the warmest first; else a new one, in place of the coldest if room is short."""
-        for index in range(len(self._idle) - 1, -1, -1):
-            if nbytes <= self._idle[index].nbytes <= 2 * nbytes + _PAGE:
+        with self._lock:
+            index = self._find(nbytes)
+            if index is not None:
                 return self._idle.pop(index)
-        room = self.max_bytes - self.nbytes - nbytes
-        while self._idle and sum(warm.nbytes for warm in self._idle) > room:
-            del self._idle[0]
+            room = self.max_bytes - self.nbytes - nbytes
+            while self._idle and sum(idle.nbytes for idle in self._idle) > room:
+                del self._idle[0]
         return np.empty(-(-nbytes // _PAGE) * _PAGE, np.uint8)
+
+    def _find(self, nbytes: int) -> int | None:
+        """Place of an idle buffer that fits, the one that came back last, and so is the warmest, first."""
+        with self._lock:
+            for index in range(len(self._idle) - 1, -1, -1):
+                if nbytes <= self._idle[index].nbytes <= 2 * nbytes + _PAGE:
+                    return index
+        return None

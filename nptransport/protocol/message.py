@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..envelope import Envelope
+
 __all__ = ["ConsumerStatistics", "Message", "ProducerStatistics"]
 
 
@@ -22,6 +24,11 @@ class Message(NamedTuple):
     """Unique to one endpoint's life: a restart is another source."""
     nbytes: int
     """Bytes of all parts, the metadata included."""
+
+    @classmethod
+    def of(cls, payload: Any, topic: str | None, envelope: Envelope | None, nbytes: int) -> Message:
+        source, sequence, sent_at = envelope or (None, None, None)
+        return cls(payload, topic, sequence, sent_at, source, nbytes)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,10 @@ class Outbox:
     def has_room(self, frames: list[Buffer]) -> bool:
         return self.in_flight.has_room(sum(map(len, frames)))
 
+    def is_warm(self, frames: list[Buffer]) -> bool:
+        """Whether copies of ``frames`` find warm buffers."""
+        return self.in_flight.is_warm(len(frames[1]))
+
     def stage(self, frames: list[Buffer], copy: bool, on_free: Callable[[], None] | None) -> list[Buffer]:
         """Views to lend in place of ``frames``: on warm copies, or on the caller's own memory."""
         if copy:

@@ -1,0 +1,220 @@
+"""Producer to Consumer against hand-written pyzmq, a Unix socket and memcpy, interleaved, in separate processes.
+
+    python benchmarks/stream.py [--sizes 1024 1000000 8000000] [--rounds 7] [--transports ipc tcp] [--json]
+
+Each contestant streams arrays of one size to a reader that checks dtype, shape and the first and last element of each,
+and every element of the last. Rates are taken at the reader, after a tenth of the messages. The table gives medians over
+the rounds, with the range, and the ratio to the better of the two bare ones. In a round everyone has one turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import zmq
+
+import nptransport as npt
+
+VALUE = 7
+COPY_BELOW = 64 * 1024  # where the bare ones change to copy=False
+BYTES = 1_500_000_000  # of one turn, for large arrays
+MESSAGES = 100_000  # of one turn, for small ones
+
+
+def array_of(size: int) -> np.ndarray:
+    return np.full(size, VALUE, np.uint8)
+
+
+# The readers: an iterator of arrays each
+
+
+def read_multipart(address: str, size: int) -> Iterator[np.ndarray]:
+    with zmq.Context() as context, context.socket(zmq.PULL) as puller:
+        puller.bind(address)
+        ready()
+        copy = size < COPY_BELOW
+        while True:
+            _, part = puller.recv_multipart(copy=copy)
+            yield np.frombuffer(part, np.uint8).reshape(size)
+
+
+def read_parts(address: str, size: int) -> Iterator[np.ndarray]:
+    with zmq.Context() as context, context.socket(zmq.PULL) as puller:
+        puller.bind(address)
+        ready()
+        copy = size < COPY_BELOW
+        while True:
+            puller.recv()
+            yield np.frombuffer(puller.recv(copy=copy), np.uint8).reshape(size)
+
+
+def read_ours(address: str, size: int) -> Iterator[np.ndarray]:
+    with npt.Consumer(bind=address) as consumer:
+        ready()
+        yield from consumer
+
+
+def read_socket(address: str, size: int) -> Iterator[np.ndarray]:
+    """Into warm memory, which no other contestant has: what the system itself can carry."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address.removeprefix("ipc://"))
+        listener.listen()
+        ready()
+        connection, _ = listener.accept()
+        array = np.empty(size, np.uint8)
+        view = memoryview(array)
+        with connection:
+            while True:
+                at = 0
+                while at < size:
+                    at += connection.recv_into(view[at:])
+                yield array
+
+
+# The writers
+
+
+def write_multipart(address: str, size: int, count: int) -> None:
+    array, header = array_of(size), json.dumps({"dtype": "|u1", "shape": [size]}).encode()
+    with zmq.Context() as context, context.socket(zmq.PUSH) as pusher:
+        pusher.connect(address)
+        for _ in range(count):
+            pusher.send_multipart([header, array], copy=size < COPY_BELOW)
+
+
+def write_parts(address: str, size: int, count: int) -> None:
+    array, header = array_of(size), json.dumps({"dtype": "|u1", "shape": [size]}).encode()
+    with zmq.Context() as context, context.socket(zmq.PUSH) as pusher:
+        pusher.connect(address)
+        for _ in range(count):
+            pusher.send(header, zmq.SNDMORE)
+            pusher.send(array, copy=size < COPY_BELOW)
+
+
+def write_safe(address: str, size: int, count: int) -> None:
+    array = array_of(size)
+    with npt.Producer(connect=address) as producer:
+        for _ in range(count):
+            producer.send(array)
+
+
+def write_lent(address: str, size: int, count: int) -> None:
+    array = array_of(size)
+    with npt.Producer(connect=address) as producer:
+        for _ in range(count):
+            producer.send(array, copy=False)
+
+
+def write_socket(address: str, size: int, count: int) -> None:
+    array = array_of(size)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address.removeprefix("ipc://"))
+        for _ in range(count):
+            connection.sendall(array)
+
+
+CONTESTANTS: dict[str, tuple[Callable[..., Iterator[np.ndarray]], Callable[..., None]]] = {
+    "bare, send_multipart": (read_multipart, write_multipart),
+    "bare, part by part": (read_parts, write_parts),
+    "send()": (read_ours, write_safe),
+    "send(copy=False)": (read_ours, write_lent),
+    "unix socket": (read_socket, write_socket),
+}
+
+
+def ready() -> None:
+    print("ready", flush=True)
+
+
+def reader(name: str, address: str, size: int, count: int) -> None:
+    arrays = CONTESTANTS[name][0](address, size)
+    for index in range(count):
+        array = next(arrays)
+        assert array.dtype == np.uint8
+        assert array.shape == (size,)
+        assert array[0] == array[-1] == VALUE
+        if index == count // 10:
+            start = time.perf_counter()
+    seconds = time.perf_counter() - start
+    assert (array == VALUE).all()
+    print((count - count // 10 - 1) / seconds, flush=True)
+
+
+def turn(name: str, transport: str, size: int, count: int) -> float:
+    """Messages a second."""
+    with tempfile.TemporaryDirectory() as folder:
+        address = f"ipc://{folder}/s" if transport == "ipc" or name == "unix socket" else f"tcp://127.0.0.1:{free_port()}"
+        arguments = [name, address, str(size), str(count)]
+        reading = subprocess.Popen([sys.executable, __file__, "read", *arguments], stdout=subprocess.PIPE, text=True)
+        assert reading.stdout is not None
+        assert reading.stdout.readline() == "ready\n"
+        with subprocess.Popen([sys.executable, __file__, "write", *arguments]):
+            rate = float(reading.stdout.readline())
+        reading.wait()
+    return rate
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def memcpy(size: int) -> float:
+    """Arrays a second that one core copies between warm buffers."""
+    source, target = array_of(size), np.empty(size, np.uint8)
+    count = max(20, 500_000_000 // size)
+    np.copyto(target, source)
+    start = time.perf_counter()
+    for _ in range(count):
+        np.copyto(target, source)
+    return count / (time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 65_536, 1_000_000, 8_000_000, 32_000_000])
+    parser.add_argument("--transports", nargs="+", default=["ipc", "tcp"])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    options = parser.parse_args()
+    figures = []
+    for transport in options.transports:
+        for size in options.sizes:
+            count = max(30, min(MESSAGES, BYTES // size))
+            rates: dict[str, list[float]] = {name: [] for name in [*CONTESTANTS, "memcpy"]}
+            for _ in range(options.rounds):
+                for name in CONTESTANTS:
+                    rates[name].append(turn(name, transport, size, count))
+                rates["memcpy"].append(memcpy(size))
+            bare = max(statistics.median(rates[name]) for name in CONTESTANTS if name.startswith("bare"))
+            print(f"\n{transport}, {size:,} bytes, {count} messages, {options.rounds} rounds")
+            for name, measured in rates.items():
+                median = statistics.median(measured)
+                print(
+                    f"  {name:22} {median:11,.0f} /s  {median * size / 1e9:7.2f} GB/s  "
+                    f"{median / bare:6.2f} of bare   [{min(measured):,.0f} to {max(measured):,.0f}]",
+                    flush=True,
+                )
+                figures.append({"transport": transport, "size": size, "name": name, "rates": measured})
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["read"]:
+        reader(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+    elif sys.argv[1:2] == ["write"]:
+        CONTESTANTS[sys.argv[2]][1](sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+    else:
+        main()
