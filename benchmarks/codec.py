@@ -37,7 +37,9 @@ def main() -> None:
         median = {name: statistics.median(values) for name, values in times.items()}
         ratio = (median["encode"] + median["decode"]) / median["bare"]
         size = f"float32 {list(shape)}"
-        print(f"{size:>32}  {median['bare']:6.2f}us  {median['encode']:6.2f}us  {median['decode']:6.2f}us  {ratio:6.2f}")
+        print(
+            f"{size:>32}  {median['bare']:6.2f}us  {median['encode']:6.2f}us  {median['decode']:6.2f}us  {ratio:6.2f}"
+        )
 
 
 if __name__ == "__main__":

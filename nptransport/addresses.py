@@ -13,7 +13,7 @@ __all__ = ["Addresses", "read_addresses"]
 
 Addresses = str | Iterable[str] | None
 
-_TCP = re.compile(r"tcp://(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]/\s;]+):(\d{1,5}|\*)")
+_TCP = r"tcp://(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]/\s;]+):(\d{1,5}|\*)"
 _IPC_PATH_BYTES = 107  # sockaddr_un holds 108 with the closing zero
 
 
@@ -44,7 +44,7 @@ def _as_list(addresses: Addresses) -> list[str]:
 def _check(address: str, *, bind: bool) -> None:
     transport, separator, rest = address.partition("://")
     if transport == "tcp" and separator:
-        match = _TCP.fullmatch(address)
+        match = re.fullmatch(_TCP, address)
         if match is None:
             raise _error(address, "expected tcp://HOST:PORT, as in tcp://127.0.0.1:5555 or tcp://*:5555")
         host, port = match.groups()

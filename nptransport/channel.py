@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import enum
 import errno
-import logging
 import os
-import socket as sockets
 import sys
 import threading
 import time
@@ -24,8 +22,6 @@ from .connections import Connections
 from .errors import AddressError, ConnectionClosed, MisuseError, Timeout, TransportError
 
 __all__ = ["PATIENCE", "Channel", "Deadline", "Need", "Steps", "check_positive"]
-
-log = logging.getLogger("nptransport")
 
 T = TypeVar("T")
 
@@ -391,6 +387,8 @@ def _answers(address: str) -> bool:
     path = address.removeprefix("ipc://")
     if sys.platform == "win32":
         return False
+    import socket as sockets  # here and not above: few need it, and it takes a while
+
     with sockets.socket(sockets.AF_UNIX) as probe:
         probe.settimeout(0.5)
         try:

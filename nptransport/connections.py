@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import socket as sockets
 import struct
 import sys
 import time
@@ -71,6 +70,8 @@ class Connections:
 
     def end_ours(self) -> int:
         """Close our direction of each connection, so that the peer reads to an end; how many those are."""
+        import socket as sockets  # here and not above: few need it, and it takes a while
+
         ended = 0
         if sys.platform != "win32":
             for descriptor in self._live:

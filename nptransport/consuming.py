@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,13 @@ from .codec import Decoder, read_topic
 from .envelope import Envelope
 from .errors import DecodeError
 from .limits import Limits
+from .log import warn
 from .protocol.inbox import Inbox
 from .protocol.message import ConsumerStatistics
 
 __all__ = ["MAX_MESSAGES", "Consuming"]
 
 _Received = tuple[Any, str | None, Envelope | None, int]  # payload, topic, envelope, bytes
-
-log = logging.getLogger("nptransport")
 
 # Enough to keep small messages flowing, few enough to hold as frames of a camera: 400 MB in full HD. It cannot follow
 # the size of the messages: libzmq may stop a connection for ever if its high-water mark is changed while data flows.
@@ -123,7 +121,7 @@ class Consuming:
         return payload, topic, envelope, nbytes
 
     def _skipped(self, error: DecodeError) -> None:
-        log.warning("%s: skipped a message: %s", self._channel, error)
+        warn("%s: skipped a message: %s", self._channel, error)
 
 
 def _copy_into(out: np.ndarray[Any, Any], payload: Any) -> None:

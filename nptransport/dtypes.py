@@ -28,9 +28,10 @@ MAX_ITEMSIZE = 2**31 - 1  # NumPy holds an itemsize in a C int
 _FIXED = {"|b1", "|i1", "|u1"} | {
     order + code for order in "<>" for code in ("i2", "i4", "i8", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16")
 }
-_SIZED = re.compile(r"\|[SV](0|[1-9]\d{0,9})|[<>]U(0|[1-9]\d{0,8})")
-_DATETIME = re.compile(r"[<>][mM]8(\[([1-9]\d{0,8})?(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?")
-_LONGDOUBLE = re.compile(r"([<>])([fc]\d{2}):([a-z0-9-]+)")
+# Compiled by re when they are first met, and kept by it.
+_SIZED = r"\|[SV](0|[1-9]\d{0,9})|[<>]U(0|[1-9]\d{0,8})"
+_DATETIME = r"[<>][mM]8(\[([1-9]\d{0,8})?(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?"
+_LONGDOUBLE = r"([<>])([fc]\d{2}):([a-z0-9-]+)"
 
 # The element types of the ml_dtypes package, which NumPy knows only as opaque bytes: they travel by name.
 REGISTERED = frozenset(
@@ -108,13 +109,13 @@ def _rebuild_simple(text: str) -> np.dtype[Any]:
         return np.dtype(text)
     if text in REGISTERED:
         return _registered(text)
-    if _SIZED.fullmatch(text) or _DATETIME.fullmatch(text):
+    if re.fullmatch(_SIZED, text) or re.fullmatch(_DATETIME, text):
         if text[1] in "SVU" and int(text[2:]) * (4 if text[1] == "U" else 1) > MAX_ITEMSIZE:
             raise DecodeError.of("dtype", expected=f"an itemsize of at most {MAX_ITEMSIZE}", found=text)
         dtype = np.dtype(text)
         if dtype.str == text:  # any other spelling is one that no encoder writes
             return dtype
-    if match := _LONGDOUBLE.fullmatch(text):
+    if match := re.fullmatch(_LONGDOUBLE, text):
         native: np.dtype[Any] = np.dtype(np.longdouble if match[2][0] == "f" else np.clongdouble)
         ours = native.newbyteorder("<" if match[1] == "<" else ">")
         if _longdouble(ours) == text:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import threading
 import time
 import weakref
@@ -15,6 +14,7 @@ from .addresses import Addresses
 from .channel import Channel, Need, Steps, check_positive
 from .errors import Timeout
 from .limits import Limits
+from .log import warn
 from .protocol.message import ProducerStatistics
 from .protocol.outbox import Outbox
 
@@ -25,8 +25,6 @@ MAX_BYTES = 2**28  # 256 MiB: two arrays of 128 MB, one being filled while the o
 LINGER = 5.0
 
 _LOOK = 0.01  # seconds between looks at who is connected
-
-log = logging.getLogger("nptransport")
 
 
 class SendHandle:
@@ -221,7 +219,7 @@ class Producing:
     def _report(self, why: str) -> int:
         """Say what the close leaves behind."""
         count = max(self._undelivered(), 1)
-        log.warning(
+        warn(
             "%s: closed with %d or more messages not known to have arrived (%d bytes of large arrays), %s",
             self._channel,
             count,
