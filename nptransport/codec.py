@@ -71,10 +71,11 @@ class Encoder:
         else:
             lowering = Lowering(self.limits)
             tree = packing.pack(lowering.lower(payload, self.limits.max_nesting))
-            self._check_tree(tree)
+            self._check_document(tree, extensions=True)
             buffers, body = lowering.buffers, _entry("parts", lowering.layouts) + _entry("tree", tree)
         metadata = _MAPS[1 + bool(envelope) + (1 if alone else 2)] + _HEAD + envelope + body
         self._check_size("max_metadata_bytes", len(metadata))
+        self._check_document(metadata, extensions=False)
         self._check_size("max_total_bytes", len(metadata) + sum(map(len, buffers)))
         if alone and _lends_itself(payload):
             if len(self._known) >= _REMEMBERED:
@@ -82,9 +83,9 @@ class Encoder:
             self._known[payload.dtype, payload.shape] = body
         return [metadata, *buffers]
 
-    def _check_tree(self, tree: bytes) -> None:
+    def _check_document(self, document: bytes, *, extensions: bool) -> None:
         try:
-            packing.measure(tree, self.limits, extensions=True)
+            packing.measure(document, self.limits, extensions=extensions)
         except LimitExceeded as error:
             raise EncodeError.at("", f"{error}. Long lists of numbers belong in an array") from None
 

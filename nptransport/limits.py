@@ -23,13 +23,13 @@ class Limits:
     """Bytes of the metadata part, 1 MiB. Arrays and long bytes or texts travel outside it, so it holds only
     names, shapes and small values."""
 
-    max_parts: int = 4096
-    """Buffer parts of one message: as many arrays as the largest models have parameters. A part costs a receiver
-    some 300 bytes and a microsecond however empty it is."""
+    max_parts: int = 1024
+    """Buffer parts of one message: more arrays than most models have parameters. A part costs a receiver some 300
+    bytes and a microsecond however empty it is."""
 
     max_items: int = 2**14
-    """Values in the payload's tree, a map counting two for each entry. Python builds about two million a second,
-    which bounds the time that a message can take; long lists of numbers belong in an array."""
+    """Values in the payload's tree, and again in the metadata, a map counting two for each entry. Python builds one or
+    two million a second, which bounds the time that a message can take; long lists of numbers belong in an array."""
 
     max_nesting: int = 64
     """Containers inside one another, in the tree and in structured dtypes. Well inside Python's recursion limit,

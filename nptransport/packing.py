@@ -106,11 +106,12 @@ def measure(data: bytes | memoryview, limits: Limits, *, extensions: bool) -> No
                 items += values
                 if items > limits.max_items:
                     raise LimitExceeded.over("max_items", limits.max_items, f"{items} or more")
-                outer.append(left)
-                if len(outer) > limits.max_nesting:
-                    raise LimitExceeded.over("max_nesting", limits.max_nesting, f"{len(outer)} or more")
-                left = values
+                if len(outer) >= limits.max_nesting:
+                    raise LimitExceeded.over("max_nesting", limits.max_nesting, f"{len(outer) + 1} or more")
                 at += 1 + width
+                if values:
+                    outer.append(left)
+                    left = values
             elif first in _EXTENSIONS:
                 kind_at = at + 1 + width
                 if not extensions or data[kind_at] == _TIMESTAMP:
