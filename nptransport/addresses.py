@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Iterable
 
 from .errors import AddressError
 
-__all__ = ["Addresses", "read_addresses"]
+__all__ = ["Addresses", "answers", "read_addresses", "refusal"]
 
 Addresses = str | Iterable[str] | None
 
@@ -68,6 +69,35 @@ def _check(address: str, *, bind: bool) -> None:
         raise _error(address, "shm:// is not in this release; use ipc:// within one host")
     else:
         raise _error(address, "expected tcp://HOST:PORT, ipc://PATH or inproc://NAME")
+
+
+def answers(address: str) -> bool:
+    """Whether somebody listens on an ipc address already; libzmq would take it away from them in silence."""
+    path = address.removeprefix("ipc://")
+    if sys.platform == "win32":
+        return False
+    import socket as sockets  # here and not above: few need it, and it takes a while
+
+    with sockets.socket(sockets.AF_UNIX) as probe:
+        probe.settimeout(0.5)
+        try:
+            probe.connect("\0" + path[1:] if path.startswith("@") else path)
+        except OSError:
+            return False
+        return True
+
+
+def refusal(address: str, number: int | None, text: str) -> AddressError:
+    """AddressError for what the system said when the address was bound or connected: its errno, and its text."""
+    what = {
+        errno.EADDRINUSE: "in use by another socket; stop its owner, or bind elsewhere (tcp://*:0 takes a free port)",
+        errno.EADDRNOTAVAIL: "no address of this machine; bind to * or to one that `ip addr` shows",
+        errno.ENODEV: "no address of this machine; bind to * or to one that `ip addr` shows",
+        errno.EACCES: "not permitted; ports below 1024 need privileges, a socket file a folder that you may write to",
+        errno.ENOENT: "no such folder",
+        errno.ECONNREFUSED: "nobody has bound it in this process; bind before connect",
+    }.get(number or 0, text)
+    return _error(address, what)
 
 
 def _error(address: str, what: str) -> AddressError:

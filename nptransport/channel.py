@@ -6,63 +6,26 @@ This room and its twin in ``asyncio/`` are the ones that wait. What an endpoint 
 
 from __future__ import annotations
 
-import enum
-import errno
-import os
-import sys
 import threading
 import time
-from collections.abc import Generator
 from typing import Any, TypeVar
 
 import zmq
 
-from .addresses import Addresses, read_addresses
+from .addresses import Addresses, answers, read_addresses, refusal
 from .connections import Connections
-from .errors import AddressError, ConnectionClosed, MisuseError, Timeout, TransportError
+from .errors import AddressError, ConnectionClosed, TransportError
+from .guard import Guard
+from .steps import PATIENCE, Deadline, Need, Steps
 
-__all__ = ["PATIENCE", "Channel", "Deadline", "Need", "Steps", "check_positive"]
+__all__ = ["Channel", "check_positive"]
 
 T = TypeVar("T")
 
 # libzmq before this can be overrun by a peer before it has authenticated (CVE-2019-13132).
 _OLDEST_LIBZMQ = (4, 3, 2)
 _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
-PATIENCE = 0.003  # seconds; what it takes to touch 8 MB of fresh memory
 _SLICE = 0.1  # seconds after which a blocked call looks whether another thread has closed the endpoint
-
-
-class Need(enum.Enum):
-    """What has to come about before an operation can go on."""
-
-    READABLE = "a message"
-    WRITABLE = "room at the other side"
-    RELEASED = "memory that comes back"
-    WARM = "a warm buffer"  # worth a moment's patience, no more
-    SETTLED = "the last bytes to leave"
-
-
-Steps = Generator[Need, None, T]
-
-
-class _Forks:
-    """How many forks lie between this process and the first: cheaper to compare than to ask for the process id."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._watched = False
-
-    def watch(self) -> int:
-        if not self._watched and hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._forked)
-            self._watched = True
-        return self.count
-
-    def _forked(self) -> None:
-        self.count += 1
-
-
-_forks = _Forks()
 
 
 class Channel:
@@ -85,10 +48,7 @@ class Channel:
         to_bind, to_connect = read_addresses(bind, connect)
         self.within_process = all(address.startswith("inproc://") for address in [*to_bind, *to_connect])
         self._released = threading.Event()
-        self._process = os.getpid()
-        self._forks = _forks.watch()
-        self._use = threading.Lock()
-        self._user = 0
+        self._guard = Guard(self)
         self._more = False
         self.closed = False
         self._socket: zmq.Socket[bytes] = (context or zmq.Context.instance()).socket(kind)
@@ -131,12 +91,12 @@ class Channel:
             self._socket.set(option, value)
 
     def _bind(self, address: str) -> None:
-        if address.startswith("ipc://") and _answers(address):
+        if address.startswith("ipc://") and answers(address):
             raise AddressError(f"{address}: in use by another process; stop it, or bind elsewhere", address=address)
         try:
             self._socket.bind(address)
         except zmq.ZMQError as error:
-            raise _address_error(address, error) from None
+            raise refusal(address, error.errno, str(error)) from None
         bound: Any = self._socket.get(zmq.LAST_ENDPOINT)
         self._bound.append(bound.rstrip(b"\0").decode())
         self.addresses.append(self._bound[-1])
@@ -145,7 +105,7 @@ class Channel:
         try:
             self._socket.connect(address)
         except zmq.ZMQError as error:
-            raise _address_error(address, error) from None
+            raise refusal(address, error.errno, str(error)) from None
         self.addresses.append(address)
 
     # Use
@@ -161,7 +121,7 @@ class Channel:
                 except StopIteration as stop:
                     return stop.value
                 if deadline is None:
-                    deadline = Deadline(timeout)
+                    deadline = Deadline(timeout, self.situation)
                 self._wait(need, deadline)
         finally:
             self.leave()
@@ -175,7 +135,7 @@ class Channel:
             except zmq.Again:
                 waited = _SLICE
                 self.check_open()
-        deadline = Deadline(timeout, waited)
+        deadline = Deadline(timeout, self.situation, waited)
         while (first := self.try_receive()) is None:
             self._wait(Need.READABLE, deadline)
         return first
@@ -185,7 +145,7 @@ class Channel:
             self._released.wait(PATIENCE)
             self._released.clear()
             return
-        left = deadline.left(need, self)
+        left = deadline.left(need)
         slice_ = _SLICE if left is None else min(_SLICE, left)
         if need is Need.RELEASED:
             self._released.wait(slice_)
@@ -202,32 +162,13 @@ class Channel:
             self._released.set()
 
     def enter(self) -> None:
-        """Begin to use the socket; MisuseError if another thread does, or in a forked child."""
+        """Begin to use the socket; ConnectionClosed or MisuseError if that cannot be."""
         if self.closed:
             self.check_open()
-        if self._forks != _forks.count:
-            self.refuse_fork()
-        if not self._use.acquire(False):
-            names = {thread.ident: thread.name for thread in threading.enumerate()}
-            mine, user = threading.current_thread().name, names.get(self._user, "another")
-            raise MisuseError(
-                f"{self}: used by thread {mine} while thread {user} uses it; give each thread its own, or hold a lock "
-                "around each call",
-                expected=f"thread {user}",
-                found=f"thread {mine}",
-            )
-        self._user = threading.get_ident()
-
-    def refuse_fork(self) -> None:
-        raise MisuseError(
-            f"{self}: made in process {self._process}, used in its forked child {os.getpid()}; sockets do not survive "
-            "a fork: make one in the child (and prefer the spawn start method)",
-            expected=f"process {self._process}",
-            found=f"process {os.getpid()}",
-        )
+        self._guard.enter()
 
     def leave(self) -> None:
-        self._use.release()
+        self._guard.leave()
         if self.closed:
             self.destroy()
 
@@ -329,7 +270,7 @@ class Channel:
     def close(self) -> None:
         """Close now, or as soon as the thread that is using the socket notices."""
         self.closed = True
-        if self._forks == _forks.count and self._use.acquire(blocking=False):
+        if self._guard.try_enter():
             self.leave()
 
     def _unbind(self) -> None:
@@ -350,29 +291,12 @@ class Channel:
             self.connections.close()
         self._socket.close(0)
 
+    def situation(self, what: str) -> str:
+        """A sentence on ``what`` happened at this channel, for errors."""
+        return f"{self}: {what}; connected to {self.connections.refresh()}"
+
     def __str__(self) -> str:
         return ", ".join(self.addresses) or "endpoint"
-
-
-class Deadline:
-    """A moment in the future, counted from when waiting began."""
-
-    def __init__(self, timeout: float | None, waited: float = 0) -> None:
-        self._timeout = timeout
-        self._at = None if timeout is None else time.monotonic() + timeout - waited
-
-    def left(self, need: Need, channel: Channel) -> float | None:
-        """Seconds left, None if there is no end; Timeout once it has passed."""
-        if self._at is None or self._timeout is None:
-            return None
-        left = self._at - time.monotonic()
-        if left <= 0:
-            connected = channel.connections.refresh()
-            raise Timeout(
-                f"{channel}: waited {self._timeout:g} s for {need.value}; connected to {connected}",
-                seconds=self._timeout,
-            )
-        return left
 
 
 def check_positive(**values: int) -> None:
@@ -380,31 +304,3 @@ def check_positive(**values: int) -> None:
     for name, value in values.items():
         if value < 1:
             raise ValueError(f"{name}={value!r}: expected at least 1")
-
-
-def _answers(address: str) -> bool:
-    """Whether somebody listens on an ipc address already; libzmq would take it away from them in silence."""
-    path = address.removeprefix("ipc://")
-    if sys.platform == "win32":
-        return False
-    import socket as sockets  # here and not above: few need it, and it takes a while
-
-    with sockets.socket(sockets.AF_UNIX) as probe:
-        probe.settimeout(0.5)
-        try:
-            probe.connect("\0" + path[1:] if path.startswith("@") else path)
-        except OSError:
-            return False
-        return True
-
-
-def _address_error(address: str, error: zmq.ZMQError) -> AddressError:
-    what = {
-        errno.EADDRINUSE: "in use by another socket; stop its owner, or bind elsewhere (tcp://*:0 takes a free port)",
-        errno.EADDRNOTAVAIL: "no address of this machine; bind to * or to one that `ip addr` shows",
-        errno.ENODEV: "no address of this machine; bind to * or to one that `ip addr` shows",
-        errno.EACCES: "not permitted; ports below 1024 need privileges, a socket file a folder that you may write to",
-        errno.ENOENT: "no such folder",
-        errno.ECONNREFUSED: "nobody has bound it in this process; bind before connect",
-    }.get(error.errno or 0, str(error))
-    return AddressError(f"{address}: {what}", address=address)

@@ -11,12 +11,13 @@ from typing import Any
 import zmq
 
 from .addresses import Addresses
-from .channel import Channel, Need, Steps, check_positive
+from .channel import Channel, check_positive
 from .errors import Timeout
 from .limits import Limits
 from .log import warn
 from .protocol.message import ProducerStatistics
 from .protocol.outbox import Outbox
+from .steps import Need, Steps
 
 __all__ = ["FREE", "LINGER", "MAX_BYTES", "MAX_MESSAGES", "Producing", "SendHandle"]
 

@@ -13,16 +13,17 @@ Python tells apart is a map of one entry, whose key is extension 2, the tag, wit
 from __future__ import annotations
 
 import struct
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 import msgpack
 import numpy as np
 
-from . import dtypes, elements, packing
+from . import packing
 from .arrays import Buffer, Layout, as_array, describe_array
 from .errors import DecodeError, EncodeError
 from .limits import Limits
+from .values import checked, lift_datetime, lift_scalar, lower_datetime, lower_scalar
 
 __all__ = ["Lowering", "Text", "lift", "read_layout"]
 
@@ -77,9 +78,9 @@ class Lowering:
             values = self._values(value, depth - 1)
             return values if kind is list else _Tagged({_TUPLE: values})
         if kind is datetime:
-            return _Tagged({_DATETIME: _lower_datetime(value)})
+            return _Tagged({_DATETIME: lower_datetime(value)})
         if isinstance(value, np.generic):
-            return _Tagged({_SCALAR: _lower_scalar(value, self._limits)})
+            return _Tagged({_SCALAR: lower_scalar(value, self._limits)})
         if isinstance(value, np.ma.MaskedArray):
             return self._masked(value)
         array = as_array(value)
@@ -124,7 +125,7 @@ class Lowering:
         data = self._part(*describe_array(np.ma.getdata(value), self._limits))
         mask = np.ma.getmask(value)
         lowered = None if mask is np.ma.nomask else self._part(*describe_array(np.asarray(mask), self._limits))
-        fill = _Tagged({_SCALAR: _lower_scalar(value.fill_value, self._limits)})
+        fill = _Tagged({_SCALAR: lower_scalar(value.fill_value, self._limits)})
         return _Tagged({_MASKED: [data, lowered, fill, bool(value.hardmask)]})
 
     def _part(self, layout: list[Any], buffer: Buffer) -> msgpack.ExtType:
@@ -133,31 +134,6 @@ class Lowering:
         if len(self.layouts) > self._limits.max_parts:
             raise EncodeError.at("", f"more than {self._limits.max_parts} parts (Limits.max_parts)")
         return msgpack.ExtType(_PART, _INDEX.pack(len(self.layouts) - 1))
-
-
-def _lower_scalar(value: np.generic, limits: Limits) -> list[Any]:
-    # NumPy's own view of these two strips the trailing zeros that the scalar has.
-    if isinstance(value, np.str_):
-        try:
-            str(value).encode()
-        except UnicodeEncodeError:
-            raise EncodeError.at("", "a text with lone surrogates is no UTF-8; send it as bytes") from None
-        return ["text", str(value)]
-    if isinstance(value, np.bytes_):
-        return ["bytes", bytes(value)]
-    array = np.asarray(value)
-    return [dtypes.describe(array.dtype, limits), array.tobytes()]
-
-
-def _lower_datetime(value: datetime) -> list[Any]:
-    from zoneinfo import ZoneInfo  # here, since few need it: it would be a tenth of our import time
-
-    zone = value.tzinfo
-    if zone is None or type(zone) is timezone:
-        return [value.isoformat(), value.fold, None]
-    if type(zone) is ZoneInfo and zone.key is not None:
-        return [value.replace(tzinfo=None).isoformat(), value.fold, zone.key]
-    raise EncodeError.at("", f"a datetime in {type(zone).__name__} cannot travel; use timezone.utc or ZoneInfo")
 
 
 def _name(kind: type[Any]) -> str:
@@ -235,70 +211,26 @@ def lift(tree: bytes, parts: list[Any], limits: Limits) -> Any:
 
 
 def _lift_tuple(value: Any, limits: Limits) -> tuple[Any, ...]:
-    return tuple(_checked(value, list, "tuple"))
+    return tuple(checked(value, list, "tuple"))
 
 
 def _lift_int(value: Any, limits: Limits) -> int:
-    return int.from_bytes(_checked(value, bytes, "whole number"), "big", signed=True)
-
-
-def _lift_datetime(value: Any, limits: Limits) -> datetime:
-    from zoneinfo import ZoneInfo
-
-    text, fold, zone = _checked(value, list, "datetime", 3)
-    if type(fold) is not int or fold not in (0, 1):
-        raise DecodeError.of("datetime", expected="0 or 1 as fold", found=f"{fold!r:.40}")
-    lifted = datetime.fromisoformat(_checked(text, str, "datetime")).replace(fold=fold)
-    if zone is None:
-        return lifted
-    if lifted.tzinfo is not None:
-        raise DecodeError.of("datetime", expected="an offset or a zone", found="both")
-    try:
-        return lifted.replace(tzinfo=ZoneInfo(_checked(zone, str, "time zone")))
-    except (ValueError, OSError, LookupError):
-        raise DecodeError.of(
-            "time zone", expected="one that is known here", found=f"{zone!r:.60}", hint="pip install tzdata"
-        ) from None
-
-
-def _lift_scalar(value: Any, limits: Limits) -> np.generic:
-    descriptor, data = _checked(value, list, "scalar", 2)
-    if descriptor == "text":
-        return np.str_(_checked(data, str, "text scalar"))
-    if descriptor == "bytes":
-        return np.bytes_(_checked(data, bytes, "bytes scalar"))
-    dtype = dtypes.rebuild(descriptor, limits)
-    if len(_checked(data, bytes, "scalar")) != dtype.itemsize:
-        raise DecodeError.of("scalar", expected=f"{dtype.itemsize} bytes for {dtype}", found=f"{len(data)}")
-    if not data:
-        return np.empty((1,), dtype)[0]
-    one = np.frombuffer(data, dtype)
-    mirror = elements.mirror(dtype)
-    if mirror is not None:
-        elements.check_elements(one.view(mirror))
-    return one[0]
+    return int.from_bytes(checked(value, bytes, "whole number"), "big", signed=True)
 
 
 def _lift_masked(value: Any, limits: Limits) -> np.ma.MaskedArray[Any, Any]:
-    data, mask, fill, hard = _checked(value, list, "masked array", 4)
-    _checked(data, np.ndarray, "masked array")
+    data, mask, fill, hard = checked(value, list, "masked array", 4)
+    checked(data, np.ndarray, "masked array")
     if mask is not None:
-        _checked(mask, np.ndarray, "mask")
+        checked(mask, np.ndarray, "mask")
         if mask.shape != data.shape or mask.dtype != np.ma.make_mask_descr(data.dtype):
             raise DecodeError.of("mask", expected=f"bool {list(data.shape)}", found=f"{mask.dtype} {list(mask.shape)}")
     return np.ma.MaskedArray(
         data,
         mask=np.ma.nomask if mask is None else mask,
-        fill_value=_checked(fill, np.generic, "fill value"),
-        hard_mask=_checked(hard, bool, "hard mask"),
+        fill_value=checked(fill, np.generic, "fill value"),
+        hard_mask=checked(hard, bool, "hard mask"),
     )
 
 
-_LIFTS = {_TUPLE: _lift_tuple, _INT: _lift_int, _DATETIME: _lift_datetime, _SCALAR: _lift_scalar, _MASKED: _lift_masked}
-
-
-def _checked(value: Any, kind: type[Any], what: str, length: int | None = None) -> Any:
-    if not isinstance(value, kind) or (length is not None and len(value) != length):
-        wanted = kind.__name__ if length is None else f"{kind.__name__} of {length}"
-        raise DecodeError.of(what, expected=wanted, found=f"{type(value).__name__}")
-    return value
+_LIFTS = {_TUPLE: _lift_tuple, _INT: _lift_int, _DATETIME: lift_datetime, _SCALAR: lift_scalar, _MASKED: _lift_masked}

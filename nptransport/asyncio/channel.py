@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import zmq
 
 from .. import channel
-from ..channel import PATIENCE, Deadline, Need, Steps
 from ..errors import MisuseError, TransportError
+from ..steps import PATIENCE, Deadline, Need, Steps
 
 __all__ = ["Channel"]
 
@@ -48,8 +47,8 @@ class Channel(channel.Channel):
                 except StopIteration as stop:
                     return stop.value
                 if deadline is None:
-                    deadline = Deadline(timeout)
-                await self._sleep(need, PATIENCE if need is Need.WARM else deadline.left(need, self))
+                    deadline = Deadline(timeout, self.situation)
+                await self._sleep(need, PATIENCE if need is Need.WARM else deadline.left(need))
         finally:
             self._wake()  # the socket tells of a change once: what this task did not use is for the others
 
@@ -86,8 +85,8 @@ class Channel(channel.Channel):
         loop = asyncio.get_running_loop()
         if loop is self._loop:
             return
-        if os.getpid() != self._process:
-            self.refuse_fork()
+        if self._guard.is_forked:
+            self._guard.refuse_fork()
         if self._loop is not None and not self._loop.is_closed():
             raise MisuseError(
                 f"{self}: belongs to another event loop; make one endpoint for each loop",

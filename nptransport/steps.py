@@ -1,0 +1,52 @@
+"""What an operation waits for, and until when: the part of waiting that knows no socket."""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Callable, Generator
+from typing import TypeVar
+
+from .errors import Timeout
+
+__all__ = ["PATIENCE", "Deadline", "Need", "Steps"]
+
+T = TypeVar("T")
+
+PATIENCE = 0.003  # seconds that a warm buffer is worth: what it takes to touch 8 MB of fresh memory
+
+
+class Need(enum.Enum):
+    """What has to come about before an operation can go on."""
+
+    READABLE = "a message"
+    WRITABLE = "room at the other side"
+    RELEASED = "memory that comes back"
+    WARM = "a warm buffer"
+    SETTLED = "the last bytes to leave"
+
+
+Steps = Generator[Need, None, T]
+"""An operation: yields what it needs, goes on once that may be there, and returns its result."""
+
+
+class Deadline:
+    """The end of ``timeout`` seconds (None: no end), of which ``waited`` have passed.
+
+    Args:
+        situation: says, for the error, whose deadline it was and how things stand.
+    """
+
+    def __init__(self, timeout: float | None, situation: Callable[[str], str], waited: float = 0) -> None:
+        self._timeout = timeout
+        self._situation = situation
+        self._at = None if timeout is None else time.monotonic() + timeout - waited
+
+    def left(self, need: Need) -> float | None:
+        """Seconds left, None if there is no end; Timeout once it has passed."""
+        if self._at is None or self._timeout is None:
+            return None
+        left = self._at - time.monotonic()
+        if left <= 0:
+            raise Timeout(self._situation(f"waited {self._timeout:g} s for {need.value}"), seconds=self._timeout)
+        return left

@@ -1,0 +1,83 @@
+"""The single values that msgpack does not have, NumPy's scalars and times, each beside its way back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+
+from . import dtypes, elements
+from .errors import DecodeError, EncodeError
+from .limits import Limits
+
+__all__ = ["checked", "lift_datetime", "lift_scalar", "lower_datetime", "lower_scalar"]
+
+
+def lower_scalar(value: np.generic, limits: Limits) -> list[Any]:
+    # NumPy's own view of these two strips the trailing zeros that the scalar has.
+    if isinstance(value, np.str_):
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            raise EncodeError.at("", "a text with lone surrogates is no UTF-8; send it as bytes") from None
+        return ["text", str(value)]
+    if isinstance(value, np.bytes_):
+        return ["bytes", bytes(value)]
+    array = np.asarray(value)
+    return [dtypes.describe(array.dtype, limits), array.tobytes()]
+
+
+def lift_scalar(value: Any, limits: Limits) -> np.generic:
+    descriptor, data = checked(value, list, "scalar", 2)
+    if descriptor == "text":
+        return np.str_(checked(data, str, "text scalar"))
+    if descriptor == "bytes":
+        return np.bytes_(checked(data, bytes, "bytes scalar"))
+    dtype = dtypes.rebuild(descriptor, limits)
+    if len(checked(data, bytes, "scalar")) != dtype.itemsize:
+        raise DecodeError.of("scalar", expected=f"{dtype.itemsize} bytes for {dtype}", found=f"{len(data)}")
+    if not data:
+        return np.empty((1,), dtype)[0]
+    one = np.frombuffer(data, dtype)
+    mirror = elements.mirror(dtype)
+    if mirror is not None:
+        elements.check_elements(one.view(mirror))
+    return one[0]
+
+
+def lower_datetime(value: datetime) -> list[Any]:
+    from zoneinfo import ZoneInfo  # here, since few need it: it would be a tenth of our import time
+
+    zone = value.tzinfo
+    if zone is None or type(zone) is timezone:
+        return [value.isoformat(), value.fold, None]
+    if type(zone) is ZoneInfo and zone.key is not None:
+        return [value.replace(tzinfo=None).isoformat(), value.fold, zone.key]
+    raise EncodeError.at("", f"a datetime in {type(zone).__name__} cannot travel; use timezone.utc or ZoneInfo")
+
+
+def lift_datetime(value: Any, limits: Limits) -> datetime:
+    from zoneinfo import ZoneInfo
+
+    text, fold, zone = checked(value, list, "datetime", 3)
+    if type(fold) is not int or fold not in (0, 1):
+        raise DecodeError.of("datetime", expected="0 or 1 as fold", found=f"{fold!r:.40}")
+    lifted = datetime.fromisoformat(checked(text, str, "datetime")).replace(fold=fold)
+    if zone is None:
+        return lifted
+    if lifted.tzinfo is not None:
+        raise DecodeError.of("datetime", expected="an offset or a zone", found="both")
+    try:
+        return lifted.replace(tzinfo=ZoneInfo(checked(zone, str, "time zone")))
+    except (ValueError, OSError, LookupError):
+        raise DecodeError.of(
+            "time zone", expected="one that is known here", found=f"{zone!r:.60}", hint="pip install tzdata"
+        ) from None
+
+
+def checked(value: Any, kind: type[Any], what: str, length: int | None = None) -> Any:
+    if not isinstance(value, kind) or (length is not None and len(value) != length):
+        wanted = kind.__name__ if length is None else f"{kind.__name__} of {length}"
+        raise DecodeError.of(what, expected=wanted, found=f"{type(value).__name__}")
+    return value
