@@ -16,7 +16,7 @@ from .addresses import Addresses, answers, read_addresses, refusal
 from .connections import Connections
 from .errors import AddressError, ConnectionClosed, TransportError
 from .guard import Guard
-from .steps import PATIENCE, Deadline, Need, Steps
+from .steps import LOOK, PATIENCE, Deadline, Need, Steps
 
 __all__ = ["Channel", "check_positive"]
 
@@ -24,7 +24,9 @@ T = TypeVar("T")
 
 # libzmq before this can be overrun by a peer before it has authenticated (CVE-2019-13132).
 _OLDEST_LIBZMQ = (4, 3, 2)
+# As plain ints: arithmetic on pyzmq's enums takes longer than what it steers.
 _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
+_EVENTS, _POLLOUT = int(zmq.EVENTS), int(zmq.POLLOUT)
 _SLICE = 0.1  # seconds after which a blocked call looks whether another thread has closed the endpoint
 
 
@@ -148,10 +150,10 @@ class Channel:
         left = deadline.left(need)
         slice_ = _SLICE if left is None else min(_SLICE, left)
         if need is Need.RELEASED:
-            self._released.wait(slice_)
+            self._released.wait(min(slice_, LOOK))
             self._released.clear()
         elif need is Need.SETTLED:
-            time.sleep(min(slice_, 0.01))  # nothing announces that a kernel's buffer has drained
+            time.sleep(min(slice_, LOOK))  # nothing announces that a kernel's buffer has drained
         else:
             self._socket.poll(max(1, int(slice_ * 1000)), zmq.POLLIN if need is Need.READABLE else zmq.POLLOUT)
         self.check_open()
@@ -200,7 +202,7 @@ class Channel:
         return True
 
     def writable(self) -> bool:
-        return bool(self._get(zmq.EVENTS) & zmq.POLLOUT)
+        return int(self._get(_EVENTS)) & _POLLOUT != 0
 
     def try_receive(self) -> bytes | None:
         """First part of the next message, or None. The others have arrived with it: :meth:`take`."""

@@ -33,26 +33,24 @@ class SendHandle:
 
     def __init__(self, buffers: int) -> None:
         self._left = buffers
-        self._lock = threading.Lock()
-        self._free = threading.Event()
-        if not buffers:
-            self._free.set()
+        self._free: threading.Event | None = None
 
     @property
     def done(self) -> bool:
         """Whether the memory is free."""
-        return self._free.is_set()
+        return self._left == 0
 
     def wait(self, timeout: float | None = None) -> None:
         """Return once the memory is free; Timeout after ``timeout`` seconds."""
-        if not self._free.wait(timeout):
+        self._free = self._free or threading.Event()
+        if not self.done and not self._free.wait(timeout):  # made before the look: no release is missed
             raise Timeout(f"the memory was still in use after {timeout:g} s", seconds=timeout)
 
     def _release_one(self) -> None:
-        with self._lock:
-            self._left -= 1
-            if self._left == 0:
-                self._free.set()
+        # Always called by the one thread of pyzmq's that hears from libzmq.
+        self._left -= 1
+        if self._left == 0 and self._free is not None:
+            self._free.set()
 
 
 FREE = SendHandle(0)
@@ -160,9 +158,6 @@ class Producing:
             if not copy:
                 handle = FREE
         else:
-            if not copy:
-                handle = SendHandle(len(frames) - 1)
-            release = handle._release_one if handle else None
             patient = copy
             while True:
                 if not outbox.has_room(frames):
@@ -170,12 +165,14 @@ class Producing:
                 elif patient and not outbox.is_warm(frames):
                     patient = False
                     yield Need.WARM
-                elif not channel.writable():
+                elif copy and not channel.writable():  # before a copy is made for nothing
                     yield Need.WRITABLE
                 else:
-                    outbox.renew(frames, time.time())
-                    if channel.try_send(outbox.stage(frames, copy, release), lend=True):
+                    handle = None if copy else SendHandle(len(frames) - 1)
+                    if channel.try_send(outbox.stage(frames, copy, handle and handle._release_one), lend=True):
                         break
+                    yield Need.WRITABLE
+                outbox.renew(frames, time.time())
         outbox.count(sum(map(len, frames)))
         return handle
 

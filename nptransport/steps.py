@@ -9,10 +9,11 @@ from typing import TypeVar
 
 from .errors import Timeout
 
-__all__ = ["PATIENCE", "Deadline", "Need", "Steps"]
+__all__ = ["LOOK", "PATIENCE", "Deadline", "Need", "Steps"]
 
 T = TypeVar("T")
 
+LOOK = 0.01  # seconds between two looks at what nothing, or not every change of it, is announced
 PATIENCE = 0.003  # seconds that a warm buffer is worth: what it takes to touch 8 MB of fresh memory
 
 

@@ -10,7 +10,7 @@ import zmq
 
 from .. import channel
 from ..errors import MisuseError, TransportError
-from ..steps import PATIENCE, Deadline, Need, Steps
+from ..steps import LOOK, PATIENCE, Deadline, Need, Steps
 
 __all__ = ["Channel"]
 
@@ -64,8 +64,10 @@ class Channel(channel.Channel):
 
     async def _sleep(self, need: Need, left: float | None) -> None:
         if need is Need.SETTLED:
-            await asyncio.sleep(0.01)  # nothing announces that a kernel's buffer has drained
+            await asyncio.sleep(LOOK)  # nothing announces that a kernel's buffer has drained
             return
+        if need is Need.RELEASED:
+            left = LOOK if left is None else min(left, LOOK)
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[None] = loop.create_future()
         self._waiting.add(woken)

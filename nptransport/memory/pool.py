@@ -16,7 +16,7 @@ import numpy as np
 __all__ = ["InFlight"]
 
 _PAGE = 4096
-_DEPTH = 4  # buffers on their way that keep a connection busy
+_DEPTH, _DEPTH_BYTES = 4, 2**24  # buffers on their way that keep a connection busy: as many, or that much
 _Warm = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -25,7 +25,8 @@ class InFlight:
 
     Args:
         max_bytes: room for buffers on their way; one larger than that travels alone.
-        on_release: called, from any thread, whenever some have come back.
+        on_release: called, from any thread, when half of what somebody was found to want has come back. Who waits
+            for the first looks again from time to time.
     """
 
     def __init__(self, max_bytes: int, on_release: Callable[[], None]) -> None:
@@ -35,10 +36,14 @@ class InFlight:
         self._on_release = on_release
         self._lock = threading.RLock()  # a view may be released by whatever thread drops it, even inside this class
         self._views: dict[int, weakref.ref[memoryview]] = {}  # by id: a reference hashes as its view, which cannot
+        self._resume_bytes = self._resume_count = -1
         self._idle: list[_Warm] = []
 
     def has_room(self, nbytes: int) -> bool:
-        return not self.nbytes or self.nbytes + nbytes <= self.max_bytes
+        if not self.nbytes or self.nbytes + nbytes <= self.max_bytes:
+            return True
+        self._resume_bytes = self.max_bytes // 2
+        return False
 
     def copy(self, buffer: bytes | memoryview) -> memoryview:
         """A view on a warm buffer that holds the same bytes, counted until nobody holds the view."""
@@ -61,9 +66,14 @@ class InFlight:
                 self.count -= 1
                 if warm is not None:
                     self._idle.append(warm)
+                # Woken for each buffer, a sender would do nothing else: it has to get the processor for every one.
+                wake = self.nbytes <= self._resume_bytes or self.count <= self._resume_count
+                if wake:
+                    self._resume_bytes = self._resume_count = -1
             if on_free is not None:
                 on_free()
-            self._on_release()
+            if wake:
+                self._on_release()
 
         with self._lock:
             reference = weakref.ref(view, released)
@@ -75,7 +85,11 @@ class InFlight:
     def is_warm(self, nbytes: int) -> bool:
         """Whether a copy of ``nbytes`` finds a buffer that has been used, or so few are on their way that a fresh one
         is worth its price."""
-        return self.count < _DEPTH or self._find(nbytes) is not None
+        depth = max(_DEPTH, _DEPTH_BYTES // nbytes)
+        if self.count < depth or self._find(nbytes) is not None:
+            return True
+        self._resume_count = depth // 2
+        return False
 
     def _take(self, nbytes: int) -> _Warm:
         with self._lock:
