@@ -105,10 +105,10 @@ class Consuming:
         return received
 
     def _read(self, first: bytes, copy: bool) -> _Received:
-        channel, topic = self._channel, None
+        channel, topic, topic_bytes = self._channel, None, 0
         try:
             if not first or not 0x80 <= first[0] <= 0x8F:
-                topic, first = read_topic(first), channel.take_one()
+                topic, topic_bytes, first = read_topic(first), len(first), channel.take_one()
             plan, envelope = self._decoder.plan(first)
             parts = channel.take(len(plan.layouts), plan.nbytes <= _SMALL)
             payload = plan.payload(parts, copy)
@@ -116,7 +116,7 @@ class Consuming:
             channel.drop_rest()
             self._inbox.malformed += 1
             raise
-        nbytes = len(first) + (plan.nbytes if plan.alone else sum(map(len, parts)))
+        nbytes = topic_bytes + len(first) + (plan.nbytes if plan.alone else sum(map(len, parts)))
         self._inbox.received(envelope, nbytes)
         return payload, topic, envelope, nbytes
 

@@ -169,7 +169,8 @@ class Producing:
                     yield Need.WRITABLE
                 else:
                     handle = None if copy else SendHandle(len(frames) - 1)
-                    if channel.try_send(outbox.stage(frames, copy, handle and handle._release_one), lend=True):
+                    release = handle._release_one if handle else None
+                    if channel.try_send(outbox.stage(frames, copy, release), lend=True):
                         break
                     yield Need.WRITABLE
                 outbox.renew(frames, time.time())
