@@ -106,7 +106,10 @@ def flat_bytes(array: np.ndarray[Any, Any], order: Order) -> Buffer:
     """The elements in ``order`` as bytes: a view on the array's memory wherever that lies in one piece."""
     if not array.nbytes:
         return b""
-    flat: np.ndarray[Any, Any] = array.view(np.ndarray).reshape((-1,), order=order)
+    plain = array.view(np.ndarray)
+    if not (plain.flags.c_contiguous or plain.flags.f_contiguous):
+        plain = plain.copy(order)
+    flat: np.ndarray[Any, Any] = plain.reshape((-1,), order=order)
     return flat.view(_BYTE).data
 
 

@@ -30,7 +30,7 @@ _FIXED = {"|b1", "|i1", "|u1"} | {
 }
 # Compiled by re when they are first met, and kept by it.
 _SIZED = r"\|[SV](0|[1-9]\d{0,9})|[<>]U(0|[1-9]\d{0,8})"
-_DATETIME = r"[<>][mM]8(\[([1-9]\d{0,8})?(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?"
+_DATETIME = r"[<>][mM]8(\[([1-9]\d{0,9})?(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?"
 _LONGDOUBLE = r"([<>])([fc]\d{2}):([a-z0-9-]+)"
 
 # The element types of the ml_dtypes package, which NumPy knows only as opaque bytes: they travel by name.
@@ -109,7 +109,8 @@ def _rebuild_simple(text: str) -> np.dtype[Any]:
         return np.dtype(text)
     if text in REGISTERED:
         return _registered(text)
-    if re.fullmatch(_SIZED, text) or re.fullmatch(_DATETIME, text):
+    match = re.fullmatch(_DATETIME, text)
+    if re.fullmatch(_SIZED, text) or (match and int(match[2] or 1) <= MAX_ITEMSIZE):  # a multiple is a C int, too
         if text[1] in "SVU" and int(text[2:]) * (4 if text[1] == "U" else 1) > MAX_ITEMSIZE:
             raise DecodeError.of("dtype", expected=f"an itemsize of at most {MAX_ITEMSIZE}", found=text)
         dtype = np.dtype(text)

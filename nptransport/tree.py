@@ -5,9 +5,9 @@ Python tells apart is a map of one entry, whose key is extension 2, the tag, wit
 
     {tag "t": [...]}                      tuple
     {tag "i": bytes}                      whole number beyond 64 bits, two's complement, big-endian
-    {tag "d": [ISO 8601, fold, zone]}     datetime; zone is an IANA name or nil
+    {tag "d": [ISO 8601, fold, zone]}     datetime; zone is an IANA name, microseconds from UTC, or nil
     {tag "s": [dtype, bytes]}             NumPy scalar
-    {tag "m": [data, mask, fill, hard]}   masked array: two parts (mask nil: nothing masked), a scalar, a bool
+    {tag "m": [data, mask, fill, hard]}   masked array: two parts (mask nil: nothing masked), a scalar or nil, a bool
 """
 
 from __future__ import annotations
@@ -125,8 +125,17 @@ class Lowering:
         data = self._part(*describe_array(np.ma.getdata(value), self._limits))
         mask = np.ma.getmask(value)
         lowered = None if mask is np.ma.nomask else self._part(*describe_array(np.asarray(mask), self._limits))
-        fill = _Tagged({_SCALAR: lower_scalar(value.fill_value, self._limits)})
-        return _Tagged({_MASKED: [data, lowered, fill, bool(value.hardmask)]})
+        return _Tagged({_MASKED: [data, lowered, self._fill_value(value), bool(value.hardmask)]})
+
+    def _fill_value(self, value: np.ma.MaskedArray[Any, Any]) -> Any:
+        # Not value.fill_value: that makes up a default where none was set, and fails for dtypes that cannot hold it.
+        fill = getattr(value, "_fill_value", None)
+        if fill is None:
+            return None
+        if value.dtype.kind == "T":
+            return self.lower(np.asarray(fill).item(), 1)
+        scalar: Any = np.asarray(fill, value.dtype)[()]
+        return _Tagged({_SCALAR: lower_scalar(scalar, self._limits)})
 
     def _part(self, layout: list[Any], buffer: Buffer) -> msgpack.ExtType:
         self.layouts.append(layout)
@@ -228,7 +237,7 @@ def _lift_masked(value: Any, limits: Limits) -> np.ma.MaskedArray[Any, Any]:
     return np.ma.MaskedArray(
         data,
         mask=np.ma.nomask if mask is None else mask,
-        fill_value=checked(fill, np.generic, "fill value"),
+        fill_value=fill if fill is None or type(fill) is str else checked(fill, np.generic, "fill value"),
         hard_mask=checked(hard, bool, "hard mask"),
     )
 

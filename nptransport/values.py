@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,12 @@ __all__ = ["checked", "lift_datetime", "lift_scalar", "lower_datetime", "lower_s
 
 
 def lower_scalar(value: np.generic, limits: Limits) -> list[Any]:
-    # NumPy's own view of these two strips the trailing zeros that the scalar has.
+    # NumPy's own view of these two strips the trailing zeros that the scalar has, and so does str().
     if isinstance(value, np.str_):
         try:
-            str(value).encode()
+            return ["text", value.encode().decode()]
         except UnicodeEncodeError:
             raise EncodeError.at("", "a text with lone surrogates is no UTF-8; send it as bytes") from None
-        return ["text", str(value)]
     if isinstance(value, np.bytes_):
         return ["bytes", bytes(value)]
     array = np.asarray(value)
@@ -49,11 +48,13 @@ def lift_scalar(value: Any, limits: Limits) -> np.generic:
 def lower_datetime(value: datetime) -> list[Any]:
     from zoneinfo import ZoneInfo  # here, since few need it: it would be a tenth of our import time
 
-    zone = value.tzinfo
-    if zone is None or type(zone) is timezone:
-        return [value.isoformat(), value.fold, None]
+    zone, text = value.tzinfo, value.replace(tzinfo=None).isoformat()
+    if zone is None:
+        return [text, value.fold, None]
+    if type(zone) is timezone:
+        return [text, value.fold, zone.utcoffset(None) // timedelta(microseconds=1)]
     if type(zone) is ZoneInfo and zone.key is not None:
-        return [value.replace(tzinfo=None).isoformat(), value.fold, zone.key]
+        return [text, value.fold, zone.key]
     raise EncodeError.at("", f"a datetime in {type(zone).__name__} cannot travel; use timezone.utc or ZoneInfo")
 
 
@@ -64,10 +65,12 @@ def lift_datetime(value: Any, limits: Limits) -> datetime:
     if type(fold) is not int or fold not in (0, 1):
         raise DecodeError.of("datetime", expected="0 or 1 as fold", found=f"{fold!r:.40}")
     lifted = datetime.fromisoformat(checked(text, str, "datetime")).replace(fold=fold)
+    if lifted.tzinfo is not None:
+        raise DecodeError.of("datetime", expected="no offset in the text", found=f"{text!r:.60}")
     if zone is None:
         return lifted
-    if lifted.tzinfo is not None:
-        raise DecodeError.of("datetime", expected="an offset or a zone", found="both")
+    if type(zone) is int:
+        return lifted.replace(tzinfo=timezone(timedelta(microseconds=zone)))
     try:
         return lifted.replace(tzinfo=ZoneInfo(checked(zone, str, "time zone")))
     except (ValueError, OSError, LookupError):
