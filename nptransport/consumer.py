@@ -29,6 +29,8 @@ class Consumer(Consuming):
         bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME.
         max_messages: high-water mark: messages held for each producer before it is held up. Choose few for large
             arrays: up to one more than this is held in memory for each producer.
+        max_bytes: the same in bytes, for the largest messages that ``limits`` accept: with
+            Limits(max_total_bytes=8_000_000) and max_bytes=64_000_000, eight messages.
         limits: what is accepted of one message.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
 
@@ -42,10 +44,11 @@ class Consumer(Consuming):
         bind: Addresses = None,
         connect: Addresses = None,
         max_messages: int = MAX_MESSAGES,
+        max_bytes: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
         context: zmq.Context[Any] | None = None,
     ) -> None:
-        self._set_up(Channel, bind, connect, max_messages, limits, context)
+        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, context)
 
     def recv(self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None) -> Any:
         """The next payload. Its arrays are read-only, aligned, and valid for as long as they are referenced.

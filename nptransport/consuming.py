@@ -40,9 +40,13 @@ class Consuming:
         bind: Addresses,
         connect: Addresses,
         max_messages: int,
+        max_bytes: int | None,
         limits: Limits,
         context: zmq.Context[Any] | None,
     ) -> None:
+        if max_bytes is not None:
+            check_positive(max_bytes=max_bytes)
+            max_messages = min(max_messages, max(1, max_bytes // limits.max_total_bytes))
         check_positive(max_messages=max_messages)
         self._channel = channel(
             zmq.PULL,

@@ -33,10 +33,11 @@ class Consumer(Consuming):
         bind: Addresses = None,
         connect: Addresses = None,
         max_messages: int = MAX_MESSAGES,
+        max_bytes: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
         context: zmq.Context[Any] | None = None,
     ) -> None:
-        self._set_up(Channel, bind, connect, max_messages, limits, context)
+        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, context)
 
     async def recv(
         self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None
