@@ -1,0 +1,39 @@
+# Two commands do everything on a fresh machine: make demo, make test.
+# Paths are relative, so that a folder with a space in its name will do.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test lint bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/demo.stamp
+	@$(RUN) -m nptransport demo
+
+test: $(VENV)/test.stamp
+	@$(RUN) -m pytest $(ARGS)
+
+lint: $(VENV)/test.stamp
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+
+bench: $(VENV)/test.stamp
+	@$(RUN) benchmarks/codec.py
+	@$(RUN) benchmarks/imports.py
+	@$(RUN) benchmarks/stream.py
+
+clean:
+	rm -rf $(VENV) .hypothesis .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/%.stamp: pyproject.toml | $(RUN)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[$*]' || \
+	  { echo "make: pip could not install the packages of the extra '$*': is there a network?" >&2; exit 1; }
+	@touch $@
+
+$(RUN):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
+	  { echo "make: Python 3.10 or later is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || \
+	  { rm -rf $(VENV); echo "make: $(PYTHON) has no venv module: apt install python3-venv, or another Python" >&2; exit 1; }
