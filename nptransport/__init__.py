@@ -21,7 +21,7 @@ from .errors import (
 )
 from .limits import Limits
 from .producer import Producer
-from .producing import SendHandle
+from .protocol.handle import SendHandle
 from .protocol.message import ConsumerStatistics, Message, ProducerStatistics
 from .sockets import recv_array, send_array
 

@@ -52,6 +52,8 @@ class Channel:
         self._released = threading.Event()
         self._guard = Guard(self)
         self._more = False
+        self.broke_off = False
+        """Whether the last message that could not be sent was lost in the middle."""
         self.closed = False
         self._socket: zmq.Socket[bytes] = (context or zmq.Context.instance()).socket(kind)
         self._socket.copy_threshold = 0  # what we lend is to be lent, whatever its size
@@ -180,26 +182,38 @@ class Channel:
 
     # Without blocking
 
-    def try_send(self, frames: list[Any], *, lend: bool = False) -> bool:
-        """Hand over all of ``frames``, or nothing: False if no peer has room. ``lend``: all but the first uncopied."""
-        last = len(frames) - 1
-        try:
-            self._send(frames[0], _MORE if last else _NOBLOCK)
-            # A message that has begun has its place: the parts behind the first never block.
-            for index in range(1, last + 1):
-                self._send(frames[index], _NOBLOCK if index == last else _MORE, not lend)
-        except zmq.Again:
-            return False
+    def try_send(self, parts: list[Any], frames: list[Any] | None = None) -> bool:
+        """Hand over all of ``parts``, or nothing: False if no peer has room, or the one that had left in the middle.
+
+        ``frames``: those among ``parts`` that are not the same here are lent, the others copied.
+        """
+        last = len(parts) - 1
+        self.broke_off = False
+        for index, part in enumerate(parts):
+            flags = _NOBLOCK if index == last else _MORE
+            try:
+                self._send(part, flags, frames is None or part is frames[index])
+            except zmq.Again:
+                if index:
+                    self._break_off(last - index)
+                return False
         return True
 
     def try_send_pair(self, metadata: bytes, array: Any) -> bool:
         """As :meth:`try_send`, for the one small array that most messages are."""
         try:
             self._send(metadata, _MORE)
+            self._send(array, _NOBLOCK)
         except zmq.Again:
             return False
-        self._send(array, _NOBLOCK)
         return True
+
+    def _break_off(self, parts_left: int) -> None:
+        # The peer has left in the middle of the message. libzmq forgets what it had of it, and drops what comes up to
+        # and with the part that ends it; so it gets such an end, and the message can be sent anew from the first part.
+        self.broke_off = True
+        if parts_left:
+            self._send(b"", _NOBLOCK)
 
     def writable(self) -> bool:
         return int(self._get(_EVENTS)) & _POLLOUT != 0

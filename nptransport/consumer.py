@@ -66,7 +66,7 @@ class Consumer(Consuming):
         channel = self._channel
         channel.enter()
         try:
-            return self._open(channel.receive(timeout) if self._kept is None else None, copy, out)[0]
+            return self._open(channel.receive(timeout) if not self._kept else None, copy, out)[0]
         finally:
             channel.leave()
 
@@ -77,7 +77,7 @@ class Consumer(Consuming):
         channel = self._channel
         channel.enter()
         try:
-            received = self._open(channel.receive(timeout) if self._kept is None else None, copy, out)
+            received = self._open(channel.receive(timeout) if not self._kept else None, copy, out)
         finally:
             channel.leave()
         return Message.of(*received)

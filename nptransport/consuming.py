@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel, check_positive
-from .codec import Decoder, read_topic
+from .codec import Decoder, Plan, read_topic
 from .envelope import Envelope
 from .errors import DecodeError
 from .limits import Limits
@@ -19,6 +20,7 @@ from .protocol.message import ConsumerStatistics
 
 __all__ = ["MAX_MESSAGES", "Consuming"]
 
+_Letter = tuple[Plan, list[Any], str | None, Envelope | None, int]  # what to expect, parts, topic, envelope, bytes
 _Received = tuple[Any, str | None, Envelope | None, int]  # payload, topic, envelope, bytes
 
 # Enough to keep small messages flowing, few enough to hold as frames of a camera: 400 MB in full HD. It cannot follow
@@ -58,7 +60,7 @@ class Consuming:
         )
         self._decoder = Decoder(limits)
         self._inbox = Inbox()
-        self._kept: _Received | None = None
+        self._kept: deque[_Letter] = deque()
 
     def __del__(self) -> None:
         if hasattr(self, "_channel"):
@@ -93,43 +95,45 @@ class Consuming:
         )
 
     def _open(self, first: bytes | None, copy: bool, out: np.ndarray[Any, Any] | None) -> _Received:
-        """The message that begins with the part ``first``; the one that was kept, if that is None."""
-        if first is not None:
-            received = self._read(first, copy)
-        else:
-            assert self._kept is not None
-            received, self._kept = self._kept, None
+        """The message that begins with the part ``first``; the one that was kept longest, if that is None."""
+        letter = self._kept.popleft() if first is None else self._collect(first)
+        plan, parts, topic, envelope, nbytes = letter
+        try:
+            payload = plan.payload(parts, copy)
+        except DecodeError:
+            self._inbox.malformed += 1
+            raise
         if out is not None:
             try:
-                _copy_into(out, received[0])
+                _copy_into(out, payload)
             except DecodeError:
-                self._kept = received
+                self._kept.append(letter)
                 raise
-            received = (out, *received[1:])
-        return received
+            payload = out
+        self._inbox.received(envelope, nbytes)
+        return payload, topic, envelope, nbytes
 
-    def _read(self, first: bytes, copy: bool) -> _Received:
-        channel, topic, topic_bytes = self._channel, None, 0
+    def _collect(self, first: bytes) -> _Letter:
+        """All parts of the message, as the first, or the one behind a topic, says that they are."""
+        channel, topic, nbytes = self._channel, None, 0
         try:
             if not first or not 0x80 <= first[0] <= 0x8F:
-                topic, topic_bytes, first = read_topic(first), len(first), channel.take_one()
+                topic, nbytes, first = read_topic(first), len(first), channel.take_one()
             plan, envelope = self._decoder.plan(first)
             parts = channel.take(len(plan.layouts), plan.nbytes <= _SMALL)
-            payload = plan.payload(parts, copy)
         except DecodeError:
             channel.drop_rest()
             self._inbox.malformed += 1
             raise
-        nbytes = topic_bytes + len(first) + (plan.nbytes if plan.alone else sum(map(len, parts)))
-        self._inbox.received(envelope, nbytes)
-        return payload, topic, envelope, nbytes
+        nbytes += len(first) + (plan.nbytes if plan.alone else sum(map(len, parts)))
+        return plan, parts, topic, envelope, nbytes
 
     def _skipped(self, error: DecodeError) -> None:
         warn("%s: skipped a message: %s", self._channel, error)
 
 
 def _copy_into(out: np.ndarray[Any, Any], payload: Any) -> None:
-    fits = isinstance(payload, np.ndarray) and payload.shape == out.shape and payload.dtype == out.dtype
+    fits = type(payload) is np.ndarray and payload.shape == out.shape and payload.dtype == out.dtype
     if not fits or not out.flags.writeable:
         found = f"{payload.dtype} {list(payload.shape)}" if isinstance(payload, np.ndarray) else type(payload).__name__
         raise DecodeError.of(

@@ -10,7 +10,8 @@ import zmq
 from .addresses import Addresses
 from .channel import Channel
 from .limits import DEFAULT_LIMITS, Limits
-from .producing import FREE, LINGER, MAX_BYTES, MAX_MESSAGES, Producing, SendHandle
+from .producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing
+from .protocol.handle import FREE, SendHandle
 
 __all__ = ["Producer"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import threading
 import time
 import weakref
 from typing import Any
@@ -15,11 +14,12 @@ from .channel import Channel, check_positive
 from .errors import Timeout
 from .limits import Limits
 from .log import warn
+from .protocol.handle import FREE, SendHandle
 from .protocol.message import ProducerStatistics
 from .protocol.outbox import Outbox
 from .steps import Need, Steps
 
-__all__ = ["FREE", "LINGER", "MAX_BYTES", "MAX_MESSAGES", "Producing", "SendHandle"]
+__all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Producing"]
 
 MAX_MESSAGES = 1000  # ZeroMQ's own default
 MAX_BYTES = 2**28  # 256 MiB: two arrays of 128 MB, one being filled while the other travels
@@ -27,34 +27,6 @@ LINGER = 5.0
 
 _LOOK = 0.01  # seconds between looks at who is connected
 
-
-class SendHandle:
-    """Says when the memory of an array that was sent with ``copy=False`` is the caller's again."""
-
-    def __init__(self, buffers: int) -> None:
-        self._left = buffers
-        self._free: threading.Event | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether the memory is free."""
-        return self._left == 0
-
-    def wait(self, timeout: float | None = None) -> None:
-        """Return once the memory is free; Timeout after ``timeout`` seconds."""
-        self._free = self._free or threading.Event()
-        if not self.done and not self._free.wait(timeout):  # made before the look: no release is missed
-            raise Timeout(f"the memory was still in use after {timeout:g} s", seconds=timeout)
-
-    def _release_one(self) -> None:
-        # Always called by the one thread of pyzmq's that hears from libzmq.
-        self._left -= 1
-        if self._left == 0 and self._free is not None:
-            self._free.set()
-
-
-FREE = SendHandle(0)
-"""For what was copied all the same, being small."""
 
 # A program that ends without closing its producers is not to lose what they sent.
 _open: weakref.WeakSet[Producing] = weakref.WeakSet()
@@ -168,10 +140,12 @@ class Producing:
                 elif copy and not channel.writable():  # before a copy is made for nothing
                     yield Need.WRITABLE
                 else:
-                    handle = None if copy else SendHandle(len(frames) - 1)
-                    release = handle._release_one if handle else None
-                    if channel.try_send(outbox.stage(frames, copy, release), lend=True):
+                    handle = None if copy else SendHandle()
+                    staged = outbox.stage(frames, handle)
+                    if channel.try_send(staged, frames):
                         break
+                    if channel.broke_off:
+                        outbox.in_flight.abandon(staged)
                     yield Need.WRITABLE
                 outbox.renew(frames, time.time())
         outbox.count(sum(map(len, frames)))

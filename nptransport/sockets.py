@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import zmq
 
-from .codec import Decoder, encode
+from .codec import Decoder, encode, is_topic, read_topic
+from .errors import DecodeError
 from .limits import DEFAULT_LIMITS, Limits
 
 __all__ = ["recv_array", "send_array"]
@@ -51,7 +52,7 @@ def send_array(
 
 def recv_array(socket: zmq.Socket[Any], flags: int = 0, *, limits: Limits = DEFAULT_LIMITS) -> Any:
     """The payload of the next message on ``socket``; one that :func:`send_array` or an endpoint sent. A topic in front
-    is passed over.
+    is passed over; parts of yours behind it are left for ``socket.recv``.
 
     On a zmq.asyncio.Socket an awaitable is returned; cancelling it loses no message.
 
@@ -85,9 +86,25 @@ def _send(socket: zmq.Socket[Any], frames: list[Any], flags: int, copy: bool, tr
 
 
 def _recv(socket: zmq.Socket[Any], flags: int, limits: Limits) -> Any:
-    frames = socket.recv_multipart(flags, copy=False)
-    # Small parts arrive unaligned, and bytes are aligned.
-    return Decoder(limits).decode([frame.bytes if len(frame) < _SMALL else frame for frame in frames])
+    """Takes the parts that the metadata tells of; what is behind them is left to the caller, as by the recipe."""
+    frame = socket.recv(flags, copy=False)
+    decoder = Decoder(limits)
+    try:
+        if is_topic(frame.bytes):
+            read_topic(frame.bytes)
+            if not frame.more:
+                raise DecodeError.of("message", expected="metadata", found=f"{frame.bytes[:24]!r}")
+            frame = socket.recv(flags, copy=False)
+        plan, _ = decoder.plan(frame.bytes)
+        parts: list[Any] = []
+        while frame.more and len(parts) < len(plan.layouts):
+            frame = socket.recv(flags, copy=False)
+            parts.append(frame.bytes if len(frame) < _SMALL else frame)  # small parts arrive unaligned, bytes are not
+        return plan.payload(parts)
+    except DecodeError:
+        while frame.more:
+            frame = socket.recv(flags, copy=False)
+        raise
 
 
 async def _send_async(socket: Any, frames: list[Any], flags: int, copy: bool, track: bool) -> zmq.MessageTracker | None:

@@ -44,14 +44,14 @@ class Consumer(Consuming):
     ) -> Any:
         """As :meth:`nptransport.Consumer.recv`. Cancelled while it waits, it has not taken any message."""
         # Between the arrival of the first part and the return there is no await, and so no message to be lost.
-        first = await self._channel.receive_soon(timeout) if self._kept is None else None
+        first = await self._channel.receive_soon(timeout) if not self._kept else None
         return self._open(first, copy, out)[0]
 
     async def recv_message(
         self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None
     ) -> Message:
         """As :meth:`nptransport.Consumer.recv_message`."""
-        first = await self._channel.receive_soon(timeout) if self._kept is None else None
+        first = await self._channel.receive_soon(timeout) if not self._kept else None
         return Message.of(*self._open(first, copy, out))
 
     def __aiter__(self) -> AsyncIterator[Any]:

@@ -10,7 +10,8 @@ import zmq
 from ..addresses import Addresses
 from ..errors import Timeout
 from ..limits import DEFAULT_LIMITS, Limits
-from ..producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing, SendHandle
+from ..producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing
+from ..protocol.handle import SendHandle
 from .channel import Channel
 
 __all__ = ["Producer"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,13 @@ __all__ = ["InFlight"]
 _PAGE = 4096
 _DEPTH, _DEPTH_BYTES = 4, 2**24  # buffers on their way that keep a connection busy: as many, or that much
 _Warm = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class _Loan(NamedTuple):
+    reference: weakref.ref[memoryview]
+    nbytes: int
+    warm: _Warm | None
+    on_free: Callable[[], None] | None
 
 
 class InFlight:
@@ -35,7 +42,7 @@ class InFlight:
         self.count = 0
         self._on_release = on_release
         self._lock = threading.RLock()  # a view may be released by whatever thread drops it, even inside this class
-        self._views: dict[int, weakref.ref[memoryview]] = {}  # by id: a reference hashes as its view, which cannot
+        self._loans: dict[int, _Loan] = {}
         self._resume_bytes = self._resume_count = -1
         self._idle: list[_Warm] = []
 
@@ -45,42 +52,51 @@ class InFlight:
         self._resume_bytes = self.max_bytes // 2
         return False
 
-    def copy(self, buffer: bytes | memoryview) -> memoryview:
-        """A view on a warm buffer that holds the same bytes, counted until nobody holds the view."""
+    def copy(self, buffer: bytes | memoryview, weight: int) -> memoryview:
+        """A view on a warm buffer that holds the same bytes, counted as ``weight`` until nobody holds the view."""
         nbytes = len(buffer)
         warm = self._take(nbytes)
         np.copyto(warm[:nbytes], np.frombuffer(buffer, np.uint8))  # lets other threads run meanwhile
-        return self._track(warm.data[:nbytes], nbytes, warm)
+        return self._track(warm.data[:nbytes], weight, warm, None)
 
-    def lend(self, buffer: bytes | memoryview, on_free: Callable[[], None] | None = None) -> memoryview:
-        """A view on ``buffer`` itself, counted until nobody holds the view; ``on_free`` is called then."""
-        return self._track(memoryview(buffer)[:], len(buffer), None, on_free)
+    def lend(self, buffer: bytes | memoryview, weight: int, on_free: Callable[[], None]) -> memoryview:
+        """A view on ``buffer`` itself, counted as ``weight`` until nobody holds it; ``on_free`` is called then."""
+        return self._track(memoryview(buffer)[:], weight, None, on_free)
+
+    def abandon(self, views: Iterable[Any]) -> None:
+        """Count ``views`` no more, which libzmq has lost: when a peer leaves in the middle of a message, the parts that
+        it had been given are neither sent nor freed."""
+        for view in views:
+            self._settle(id(view), lost=True)
 
     def _track(
-        self, view: memoryview, nbytes: int, warm: _Warm | None, on_free: Callable[[], None] | None = None
+        self, view: memoryview, nbytes: int, warm: _Warm | None, on_free: Callable[[], None] | None
     ) -> memoryview:
-        def released(reference: weakref.ref[memoryview]) -> None:
-            with self._lock:
-                del self._views[id(reference)]
-                self.nbytes -= nbytes
-                self.count -= 1
-                if warm is not None:
-                    self._idle.append(warm)
-                # Woken for each buffer, a sender would do nothing else: it has to get the processor for every one.
-                wake = self.nbytes <= self._resume_bytes or self.count <= self._resume_count
-                if wake:
-                    self._resume_bytes = self._resume_count = -1
-            if on_free is not None:
-                on_free()
-            if wake:
-                self._on_release()
-
+        key = id(view)  # not the reference itself, which hashes as its view, and that cannot
+        reference = weakref.ref(view, lambda _: self._settle(key))
         with self._lock:
-            reference = weakref.ref(view, released)
-            self._views[id(reference)] = reference
+            self._loans[key] = _Loan(reference, nbytes, warm, on_free)
             self.nbytes += nbytes
             self.count += 1
         return view
+
+    def _settle(self, key: int, lost: bool = False) -> None:
+        with self._lock:
+            loan = self._loans.pop(key, None)
+            if loan is None:
+                return
+            self.nbytes -= loan.nbytes
+            self.count -= 1
+            if loan.warm is not None and not lost:
+                self._idle.append(loan.warm)
+            # Woken for each buffer, a sender would do nothing else: it has to get the processor for every one.
+            wake = self.nbytes <= self._resume_bytes or self.count <= self._resume_count
+            if wake:
+                self._resume_bytes = self._resume_count = -1
+        if loan.on_free is not None and not lost:
+            loan.on_free()
+        if wake:
+            self._on_release()
 
     def is_warm(self, nbytes: int) -> bool:
         """Whether a copy of ``nbytes`` finds a buffer that has been used, or so few are on their way that a fresh one

@@ -13,6 +13,7 @@ from ..codec import ALONE, BODY, Encoder
 from ..envelope import EnvelopeWriter
 from ..limits import Limits
 from ..memory.pool import InFlight
+from .handle import SendHandle
 
 __all__ = ["Outbox"]
 
@@ -51,13 +52,25 @@ class Outbox:
 
     def is_warm(self, frames: list[Buffer]) -> bool:
         """Whether copies of ``frames`` find warm buffers."""
-        return self.in_flight.is_warm(len(frames[1]))
+        return self.in_flight.is_warm(max(map(len, frames[1:])))
 
-    def stage(self, frames: list[Buffer], copy: bool, on_free: Callable[[], None] | None) -> list[Buffer]:
-        """Views to lend in place of ``frames``: on warm copies, or on the caller's own memory."""
-        if copy:
-            return [frames[0], *map(self.in_flight.copy, frames[1:])]
-        return [frames[0], *(self.in_flight.lend(frame, on_free) for frame in frames[1:])]
+    def stage(self, frames: list[Buffer], handle: SendHandle | None) -> list[Buffer]:
+        """What to send for ``frames``, with views to lend where they are large, and for the largest in any case:
+        on the caller's memory if there is a ``handle``, else on warm copies. One of them is counted for the rest."""
+        staged, unlent = list(frames), sum(map(len, frames))
+        chosen = [index for index in range(1, len(frames)) if len(frames[index]) > SMALL]
+        if not chosen:
+            # The last of the largest: libzmq never frees what it has of a message whose receiver leaves in the middle.
+            chosen = [max(range(1, len(frames)), key=lambda index: (len(frames[index]), index))]
+        unlent -= sum(len(frames[index]) for index in chosen)
+        for index in chosen:
+            frame, weight = frames[index], len(frames[index]) + unlent
+            if handle is None:
+                staged[index] = self.in_flight.copy(frame, weight)
+            else:
+                staged[index] = self.in_flight.lend(frame, weight, handle.expect())
+            unlent = 0
+        return staged
 
     def metadata_like_before(self, payload: Any, now: float) -> bytes | None:
         """Metadata for a small array that can be sent as it stands and has the layout of one sent before; else None."""
