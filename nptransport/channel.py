@@ -55,6 +55,7 @@ class Channel:
         self.broke_off = False
         """Whether the last message that could not be sent was lost in the middle."""
         self.closed = False
+        self.closing = False
         self._socket: zmq.Socket[bytes] = (context or zmq.Context.instance()).socket(kind)
         self._socket.copy_threshold = 0  # what we lend is to be lent, whatever its size
         # pyzmq's send and recv in Python cost a third more than those of its base class in C.
@@ -118,17 +119,23 @@ class Channel:
         """The result of ``steps``, or Timeout after ``timeout`` seconds (None: no end) of waiting."""
         self.enter()
         try:
-            deadline = None
-            while True:
-                try:
-                    need = next(steps)
-                except StopIteration as stop:
-                    return stop.value
-                if deadline is None:
-                    deadline = Deadline(timeout, self.situation)
-                self._wait(need, deadline)
+            return self._run(steps, timeout)
         finally:
             self.leave()
+
+    def _run(self, steps: Steps[T], timeout: float | None) -> T:
+        deadline = None
+        ending = self.closing
+        while True:
+            try:
+                need = next(steps)
+            except StopIteration as stop:
+                return stop.value
+            if deadline is None:
+                deadline = Deadline(timeout, self.situation)
+            self._wait(need, deadline)
+            if not ending:
+                self.check_open()
 
     def receive(self, timeout: float | None) -> bytes:
         """First part of the next message, waited for; Timeout after ``timeout`` seconds (None: no end)."""
@@ -142,6 +149,7 @@ class Channel:
         deadline = Deadline(timeout, self.situation, waited)
         while (first := self.try_receive()) is None:
             self._wait(Need.READABLE, deadline)
+            self.check_open()
         return first
 
     def _wait(self, need: Need, deadline: Deadline) -> None:
@@ -158,7 +166,6 @@ class Channel:
             time.sleep(min(slice_, LOOK))  # nothing announces that a kernel's buffer has drained
         else:
             self._socket.poll(max(1, int(slice_ * 1000)), zmq.POLLIN if need is Need.READABLE else zmq.POLLOUT)
-        self.check_open()
 
     def on_release(self) -> None:
         """Called from any thread when lent memory has come back."""
@@ -167,7 +174,7 @@ class Channel:
 
     def enter(self) -> None:
         """Begin to use the socket; ConnectionClosed or MisuseError if that cannot be."""
-        if self.closed:
+        if self.closing:
             self.check_open()
         self._guard.enter()
 
@@ -176,8 +183,12 @@ class Channel:
         if self.closed:
             self.destroy()
 
+    @property
+    def is_forked(self) -> bool:
+        return self._guard.is_forked
+
     def check_open(self) -> None:
-        if self.closed:
+        if self.closing:
             raise ConnectionClosed(f"{self}: closed", endpoint=str(self))
 
     # Without blocking
@@ -270,7 +281,8 @@ class Channel:
             connected = self.connections.refresh()
             if not connected and self.connections.disconnects > left:
                 return
-            quiet = quiet + 1 if connected and not self.connections.unread_bytes() else 0
+            waiting = self.connections.pending and len(self._bound) < len(self.addresses)  # queued for who is to come
+            quiet = quiet + 1 if connected and not waiting and not self.connections.unread_bytes() else 0
 
     def parting(self) -> Steps[None]:
         """Until every peer has read to the end. Nothing can be sent afterwards.
@@ -283,9 +295,18 @@ class Channel:
         while self.connections.refresh() and self.connections.disconnects < ended:
             yield Need.SETTLED
 
+    def finish(self, steps: Steps[T], timeout: float) -> T:
+        """As :meth:`run`, for the last ``steps``: every other use ends with ConnectionClosed from now on."""
+        self._guard.enter()
+        self.closing = True
+        try:
+            return self._run(steps, timeout)
+        finally:
+            self._guard.leave()
+
     def close(self) -> None:
         """Close now, or as soon as the thread that is using the socket notices."""
-        self.closed = True
+        self.closing = self.closed = True
         if self._guard.try_enter():
             self.leave()
 
@@ -300,7 +321,7 @@ class Channel:
         """Close now. What has not left yet is dropped."""
         if self._socket.closed:
             return
-        self.closed = True
+        self.closing = self.closed = True
         if hasattr(self, "connections"):
             self._unbind()
             self._socket.disable_monitor()

@@ -15,6 +15,10 @@ __all__ = ["Connections"]
 
 _OPENED = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
 _EVENT = struct.Struct("=Hi")  # of zmq_socket_monitor: the event, and for these three the file descriptor
+_GREETED = zmq.EVENT_HANDSHAKE_SUCCEEDED
+_NOT_GREETED = (
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
 _numbers = itertools.count()
 
 
@@ -23,34 +27,47 @@ class Connections:
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self._live: set[int] = set()
-        self.disconnects = 0
+        self._greetings = 0  # peers that turned out to speak ZeroMQ, less those that have left
         self._unbound = 0
+        self.disconnects = 0
+        """Peers that have left."""
         address = f"inproc://nptransport.monitor.{os.getpid()}.{next(_numbers)}"
         # Of all events only these: reconnecting alone would bring hundreds, and nobody may look for hours.
-        socket.monitor(address, _OPENED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED)
+        socket.monitor(address, _OPENED | _GREETED | _NOT_GREETED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED)
         self._events = socket.context.socket(zmq.PAIR)
         self._events.set(zmq.RCVHWM, 0)  # a full queue here would hold up the thread that moves the data
         self._events.set(zmq.LINGER, 0)
         self._events.connect(address)
 
     def refresh(self) -> int:
-        """Take in what has happened since; number of connections now."""
+        """Take in what has happened since; number of peers now."""
         with contextlib.suppress(zmq.Again):
             while True:
                 event, descriptor = _EVENT.unpack(self._events.recv_multipart(zmq.NOBLOCK)[0])
                 if event & _OPENED:
                     self._live.add(descriptor)
+                elif event == _GREETED:
+                    self._greetings += 1
+                elif event & _NOT_GREETED:
+                    self._greetings += 1  # taken back by the disconnect that follows, which is no peer's
+                    self.disconnects -= 1
                 elif event == zmq.EVENT_DISCONNECTED:
                     self._live.discard(descriptor)
+                    self._greetings -= 1
                     self.disconnects += 1
                 else:
                     self._unbound += 1
-        return len(self._live)
+        return self._greetings
 
     @property
     def count(self) -> int:
-        """Number of connections when last refreshed."""
-        return len(self._live)
+        """Number of peers when last refreshed."""
+        return self._greetings
+
+    @property
+    def pending(self) -> int:
+        """Number of connections, when last refreshed, whose other side has not said yet that it speaks ZeroMQ."""
+        return len(self._live) - self._greetings
 
     def unread_bytes(self) -> int:
         """Bytes that this system still keeps for the other sides; 0 where it cannot tell.

@@ -11,7 +11,7 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel, check_positive
-from .errors import Timeout
+from .errors import MisuseError, Timeout
 from .limits import Limits
 from .log import warn
 from .protocol.handle import FREE, SendHandle
@@ -158,15 +158,18 @@ class Producing:
         yield from self._channel.draining()
 
     def _close_blocking(self, linger: float | None = None) -> int:
-        if self.closed:
+        channel = self._channel
+        if channel.closing or channel.is_forked:
             return 0
         try:
-            Channel.run(self._channel, self._ending(), self._linger if linger is None else linger)
+            Channel.finish(channel, self._ending(), self._linger if linger is None else linger)
             return 0
+        except MisuseError:  # another thread is waiting in send, and hears of the end now
+            return self._report("another thread was using it") if self._undelivered() else 0
         except Timeout as timeout:
             return self._report(str(timeout))
         finally:
-            self._channel.close()
+            channel.close()
 
     def _ending(self) -> Steps[None]:
         """Until every consumer has read what it was sent."""

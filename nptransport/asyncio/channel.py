@@ -34,6 +34,17 @@ class Channel(channel.Channel):
 
         Cancelled while it waits, it has not taken anything: no message is lost.
         """
+        self.check_open()
+        return await self._drive(steps, timeout)
+
+    async def finish_soon(self, steps: Steps[T], timeout: float) -> T:
+        """As :meth:`drive`, for the last ``steps``: every other use ends with ConnectionClosed from now on."""
+        self.check_open()
+        self.closing = True
+        return await self._drive(steps, timeout)
+
+    async def _drive(self, steps: Steps[T], timeout: float | None) -> T:
+        ending = self.closing
         self._enter_loop()
         self._operations += 1
         if self._operations % _TURN == 0:
@@ -41,7 +52,8 @@ class Channel(channel.Channel):
         deadline = None
         try:
             while True:
-                self.check_open()
+                if self.closed or not ending:
+                    self.check_open()
                 try:
                     need = next(steps)
                 except StopIteration as stop:
@@ -83,7 +95,6 @@ class Channel(channel.Channel):
                 timer.cancel()
 
     def _enter_loop(self) -> None:
-        self.check_open()
         loop = asyncio.get_running_loop()
         if loop is self._loop:
             return

@@ -54,10 +54,10 @@ class Producer(Producing):
 
     async def close(self, *, linger: float | None = None) -> int:
         """As :meth:`nptransport.Producer.close`."""
-        if self.closed:
+        if self._channel.closing:
             return 0
         try:
-            await self._channel.drive(self._ending(), self._linger if linger is None else linger)
+            await self._channel.finish_soon(self._ending(), self._linger if linger is None else linger)
             return 0
         except Timeout as timeout:
             return self._report(str(timeout))
