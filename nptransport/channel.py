@@ -181,7 +181,15 @@ class Channel:
     def leave(self) -> None:
         self._guard.leave()
         if self.closed:
-            self.destroy()
+            self._destroy_if_unused()
+
+    def _destroy_if_unused(self) -> None:
+        # Whoever is inside does it on leaving: never two threads at once.
+        if self._guard.try_enter():
+            try:
+                self.destroy()
+            finally:
+                self._guard.leave()
 
     @property
     def is_forked(self) -> bool:
@@ -276,13 +284,13 @@ class Channel:
     def draining(self) -> Steps[None]:
         """Until libzmq and the system have handed on all that was sent, or whom it was sent to has left."""
         quiet, left = 0, self.connections.disconnects
-        while quiet < 3 and not self.within_process:  # libzmq's own thread may just be about to write
+        while quiet < 3 and not self.within_process:  # once may be between two of libzmq's steps
             yield Need.SETTLED
             connected = self.connections.refresh()
             if not connected and self.connections.disconnects > left:
                 return
             waiting = self.connections.pending and len(self._bound) < len(self.addresses)  # queued for who is to come
-            quiet = quiet + 1 if connected and not waiting and not self.connections.unread_bytes() else 0
+            quiet = quiet + 1 if connected and not waiting and self.connections.is_idle() else 0
 
     def parting(self) -> Steps[None]:
         """Until every peer has read to the end. Nothing can be sent afterwards.
@@ -307,8 +315,7 @@ class Channel:
     def close(self) -> None:
         """Close now, or as soon as the thread that is using the socket notices."""
         self.closing = self.closed = True
-        if self._guard.try_enter():
-            self.leave()
+        self._destroy_if_unused()
 
     def _unbind(self) -> None:
         """Give the addresses back, so that who comes next finds them free."""

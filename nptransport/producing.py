@@ -35,7 +35,10 @@ _open: weakref.WeakSet[Producing] = weakref.WeakSet()
 @atexit.register
 def _close_all() -> None:
     for producer in list(_open):
-        producer._close_blocking()
+        try:
+            producer._close_blocking()
+        except Exception as error:  # noqa: BLE001 - whatever it was, the others are to be closed, too
+            warn("%s at the end of the program: %s", type(error).__name__, error)
 
 
 class Producing:
