@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import functools
+import importlib
 import time
 import weakref
 from typing import Any
@@ -32,13 +34,20 @@ _LOOK = 0.01  # seconds between looks at who is connected
 _open: weakref.WeakSet[Producing] = weakref.WeakSet()
 
 
-@atexit.register
 def _close_all() -> None:
     for producer in list(_open):
         try:
             producer._close_blocking()
         except Exception as error:  # noqa: BLE001 - whatever it was, the others are to be closed, too
             warn("%s at the end of the program: %s", type(error).__name__, error)
+
+
+@functools.cache
+def _close_all_at_exit() -> None:
+    # What is registered last runs first. pyzmq's collector of lent memory registers itself when it is first imported,
+    # and frees at the end what libzmq may still be reading: it has to come after us.
+    importlib.import_module("zmq.utils.garbage")
+    atexit.register(_close_all)
 
 
 class Producing:
@@ -69,6 +78,7 @@ class Producing:
         )
         self._outbox = Outbox(limits, max_messages, max_bytes, self._channel.on_release)
         self._looked = 0.0
+        _close_all_at_exit()
         _open.add(self)
         self._settled_at = 0  # messages sent when a connection was last seen to be there, or to have gone
 
