@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterable
 
@@ -35,6 +36,8 @@ def read_addresses(bind: Addresses, connect: Addresses) -> tuple[list[str], list
 def _as_list(addresses: Addresses) -> list[str]:
     if addresses is None:
         return []
+    if not isinstance(addresses, (str, Iterable)):
+        raise AddressError(f"{addresses!r}: expected a text such as 'tcp://127.0.0.1:5555'", address=repr(addresses))
     listed = [addresses] if isinstance(addresses, str) else list(addresses)
     for address in listed:
         if not isinstance(address, str):
@@ -44,6 +47,8 @@ def _as_list(addresses: Addresses) -> list[str]:
 
 def _check(address: str, *, bind: bool) -> None:
     transport, separator, rest = address.partition("://")
+    if "\0" in address or not _is_text(address):
+        raise AddressError(f"{address!a}: holds characters that no address has", address=address)
     if transport == "tcp" and separator:
         match = re.fullmatch(_TCP, address)
         if match is None:
@@ -61,6 +66,8 @@ def _check(address: str, *, bind: bool) -> None:
         if len(os.fsencode(rest)) > _IPC_PATH_BYTES:
             raise _error(address, f"a path of a socket file has at most {_IPC_PATH_BYTES} bytes; use a shorter folder")
         folder = os.path.dirname(rest)
+        if bind and os.path.exists(rest) and not stat.S_ISSOCK(os.stat(rest).st_mode):
+            raise _error(address, "there is a file of that name, which is no socket; choose another path")
         if bind and folder and not rest.startswith("@") and not os.path.isdir(folder):
             raise _error(address, f"there is no folder {folder}; make it first")
     elif transport == "inproc" and separator and rest:
@@ -98,6 +105,14 @@ def refusal(address: str, number: int | None, text: str) -> AddressError:
         errno.ECONNREFUSED: "nobody has bound it in this process; bind before connect",
     }.get(number or 0, text)
     return _error(address, what)
+
+
+def _is_text(address: str) -> bool:
+    try:
+        address.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _error(address: str, what: str) -> AddressError:

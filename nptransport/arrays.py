@@ -37,6 +37,11 @@ class Layout:
         else:
             self.dtype = dtypes.rebuild(dtype, limits)
             self.nbytes = self.count * self.dtype.itemsize
+            if self.dtype.names is not None:
+                # NumPy makes such an array, and fails once somebody asks for the field.
+                dimensions = len(shape) + dtypes.inner_dimensions(self.dtype)
+                if dimensions > dtypes.NUMPYS_DIMENSIONS:
+                    raise LimitExceeded.over("max_dimensions", dtypes.NUMPYS_DIMENSIONS, dimensions)
             if not self.dtype.itemsize and self.count > limits.max_items:
                 raise LimitExceeded.over("max_items", limits.max_items, f"{self.count} elements of 0 bytes")
         self.mirror = elements.mirror(self.dtype)

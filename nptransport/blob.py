@@ -63,7 +63,7 @@ def loads(blob: Any, *, limits: Limits = DEFAULT_LIMITS) -> Any:
     try:
         view = memoryview(blob).toreadonly().cast("B")
     except (TypeError, ValueError, BufferError):
-        found, hint = type(blob).__name__, "for a list of frames call decode" if isinstance(blob, list) else ""
+        found, hint = type(blob).__name__, "for a list of frames call decode" if isinstance(blob, (list, tuple)) else ""
         raise DecodeError.of("blob", expected="flat bytes", found=found, hint=hint) from None
     return Decoder(limits).decode(_split(view, limits))
 
@@ -103,4 +103,6 @@ def _look(start: bytes) -> tuple[str, str]:
         return "the metadata part of a message", "for a list of frames call decode"
     if not start:
         return "nothing", ""
+    if SIGNATURE.startswith(start):
+        return f"the first {len(start)} bytes of one", "cut off?"
     return "raw bytes, as from tobytes", "numpy.frombuffer(blob, dtype).reshape(shape), or dumps where they are made"

@@ -58,6 +58,8 @@ class Encoder:
             return self._encode_new(payload, envelope)
         except EncodeError as error:
             raise EncodeError.at(f"payload{error.path}", error.reason) from error.__cause__
+        except Exception as error:  # what an exporter, or a nest beyond Python's own recursion limit, may raise
+            raise EncodeError.at("payload", f"{type(error).__name__}: {error}") from error
 
     def body_like_before(self, array: np.ndarray[Any, Any]) -> bytes | None:
         """The entries behind the envelope for an array that can be lent as it stands, if one like it was encoded."""
@@ -143,6 +145,8 @@ class Decoder:
         if len(metadata) > self.limits.max_metadata_bytes:
             raise LimitExceeded.over("max_metadata_bytes", self.limits.max_metadata_bytes, len(metadata))
         metadata = bytes(metadata)
+        if not metadata or not 0x80 <= metadata[0] <= 0x8F:
+            raise DecodeError.of("metadata", expected="a map", found=f"{metadata[:24]!r}")
         envelope, rest = self._envelopes.split(metadata)
         entries = metadata[0] - (envelope is not None)
         plan = self._known.get(rest)
@@ -156,7 +160,7 @@ class Decoder:
             raise DecodeError.of(
                 "format version", expected=f"{VERSION}", found=f"{version!r:.40}", hint="use one release on both sides"
             )
-        plan = Plan(values, entries, self.limits)
+        plan = Plan(values, entries, len(metadata), self.limits)
         if envelope is None and "envelope" in values:
             return plan, read_envelope(values["envelope"])
         if len(rest) <= _REMEMBERED_BYTES:
@@ -169,9 +173,9 @@ class Decoder:
 class Plan:
     """What a metadata part, but for its envelope, says of the parts to come."""
 
-    __slots__ = ("alone", "entries", "layouts", "limits", "nbytes", "tree")
+    __slots__ = ("_room", "alone", "entries", "layouts", "limits", "nbytes", "tree")
 
-    def __init__(self, metadata: dict[Any, Any], entries: int, limits: Limits) -> None:
+    def __init__(self, metadata: dict[Any, Any], entries: int, size: int, limits: Limits) -> None:
         layouts, self.tree = metadata.get("parts"), metadata.get("tree")
         self.entries, self.limits = entries, limits
         if not isinstance(layouts, list):
@@ -185,8 +189,9 @@ class Plan:
         self.layouts = [read_layout(layout, limits) for layout in layouts]
         self.nbytes = sum(layout.nbytes or 0 for layout in self.layouts)
         """Bytes of the parts as far as their layouts tell."""
-        if self.nbytes > limits.max_total_bytes:
-            raise LimitExceeded.over("max_total_bytes", limits.max_total_bytes, self.nbytes)
+        self._room = limits.max_total_bytes - size  # for the parts
+        if self.nbytes > self._room:
+            raise LimitExceeded.over("max_total_bytes", limits.max_total_bytes, self.nbytes + size)
         self.alone = self.layouts[0] if self.tree is None and self.layouts[0].nbytes is not None else None
         """The layout of the one array that is all of the payload, if its size is known."""
 
@@ -205,8 +210,9 @@ class Plan:
         if len(parts) != len(self.layouts):
             raise DecodeError.of("message", expected=f"{len(self.layouts)} buffer parts", found=f"{len(parts)}")
         total = sum(map(len, parts))
-        if total > self.limits.max_total_bytes:
-            raise LimitExceeded.over("max_total_bytes", self.limits.max_total_bytes, total)
+        if total > self._room:
+            limit = self.limits.max_total_bytes
+            raise LimitExceeded.over("max_total_bytes", limit, total + limit - self._room)
         built = [layout.build(part, copy) for layout, part in zip(self.layouts, parts, strict=True)]
         return built[0] if self.tree is None else lift(self.tree, built, self.limits)
 

@@ -7,6 +7,7 @@ import itertools
 import os
 import struct
 import sys
+import threading
 import time
 
 import zmq
@@ -27,6 +28,7 @@ class Connections:
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self._live: set[int] = set()
+        self._reading = threading.Lock()
         self._greetings = 0  # peers that turned out to speak ZeroMQ, less those that have left
         self._unbound = 0
         self.disconnects = 0
@@ -41,6 +43,15 @@ class Connections:
 
     def refresh(self) -> int:
         """Take in what has happened since; number of peers now."""
+        if not self._reading.acquire(blocking=False):
+            return self._greetings  # another thread looks at this moment: statistics() may be asked for by any
+        try:
+            self._read_events()
+        finally:
+            self._reading.release()
+        return self._greetings
+
+    def _read_events(self) -> None:
         with contextlib.suppress(zmq.Again):
             while True:
                 event, descriptor = _EVENT.unpack(self._events.recv_multipart(zmq.NOBLOCK)[0])
@@ -57,7 +68,6 @@ class Connections:
                     self.disconnects += 1
                 else:
                     self._unbound += 1
-        return self._greetings
 
     @property
     def count(self) -> int:

@@ -78,6 +78,7 @@ class Consuming:
 
     @property
     def closed(self) -> bool:
+        """Whether it can be used no more."""
         return self._channel.closed
 
     def statistics(self) -> ConsumerStatistics:

@@ -19,7 +19,7 @@ import numpy as np
 from .errors import DecodeError, EncodeError, LimitExceeded
 from .limits import Limits
 
-__all__ = ["Descriptor", "check_shape", "describe", "rebuild"]
+__all__ = ["NUMPYS_DIMENSIONS", "Descriptor", "check_shape", "describe", "inner_dimensions", "rebuild"]
 
 Descriptor = Any  # str | dict[str, Any]: what msgpack makes of a descriptor
 
@@ -29,9 +29,9 @@ _FIXED = {"|b1", "|i1", "|u1"} | {
     order + code for order in "<>" for code in ("i2", "i4", "i8", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16")
 }
 # Compiled by re when they are first met, and kept by it.
-_SIZED = r"\|[SV](0|[1-9]\d{0,9})|[<>]U(0|[1-9]\d{0,8})"
-_DATETIME = r"[<>][mM]8(\[([1-9]\d{0,9})?(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?"
-_LONGDOUBLE = r"([<>])([fc]\d{2}):([a-z0-9-]+)"
+_SIZED = r"\|[SV](0|[1-9][0-9]{0,9})|[<>]U(0|[1-9][0-9]{0,8})"
+_DATETIME = r"[<>][mM]8(\[([1-9][0-9]{0,9})?(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?"
+_LONGDOUBLE = r"([<>])([fc][0-9]{2}):([a-z0-9-]+)"
 
 # The element types of the ml_dtypes package, which NumPy knows only as opaque bytes: they travel by name.
 REGISTERED = frozenset(
@@ -46,12 +46,12 @@ REGISTERED = frozenset(
 
 def describe(dtype: np.dtype[Any], limits: Limits) -> Descriptor:
     """Descriptor of ``dtype``, or EncodeError if arrays of it cannot travel."""
-    return _describe(dtype, limits, limits.max_nesting)
+    return _describe(dtype, limits, limits.max_nesting, iter(range(limits.max_fields)))
 
 
-def _describe(dtype: np.dtype[Any], limits: Limits, depth: int) -> Descriptor:
+def _describe(dtype: np.dtype[Any], limits: Limits, depth: int, room: Iterator[int]) -> Descriptor:
     if dtype.names is not None and dtype.kind == "V":
-        return _describe_structured(dtype, limits, depth)
+        return _describe_structured(dtype, limits, depth, room)
     if dtype.hasobject:
         raise EncodeError.at("", f"{dtype} dtype cannot travel: it holds pointers; convert it, with astype(float) say")
     if dtype.names is not None:
@@ -65,26 +65,26 @@ def _describe(dtype: np.dtype[Any], limits: Limits, depth: int) -> Descriptor:
     return dtype.str
 
 
-def _describe_structured(dtype: np.dtype[Any], limits: Limits, depth: int) -> Descriptor:
+def _describe_structured(dtype: np.dtype[Any], limits: Limits, depth: int, room: Iterator[int]) -> Descriptor:
     if depth < 1:
         raise EncodeError.at("", f"structured dtype nested more than {limits.max_nesting} deep (Limits.max_nesting)")
     assert dtype.names is not None
     assert dtype.fields is not None
-    if len(dtype.names) > limits.max_fields:
-        raise EncodeError.at("", f"{len(dtype.names)} fields, at most {limits.max_fields} (Limits.max_fields)")
     fields: list[list[Any]] = []
     for name in dtype.names:
+        if next(room, None) is None:
+            raise EncodeError.at("", f"more than {limits.max_fields} fields (Limits.max_fields)")
         field_dtype, offset, *title = dtype.fields[name]
         base, shape = field_dtype.subdtype or (field_dtype, ())
         try:
             name.encode()
-            field = [name, _describe(base, limits, depth - 1), offset]
+            field = [name, _describe(base, limits, depth - 1, room), offset]
         except UnicodeEncodeError:
-            raise EncodeError.at("", f"field name {name!r} holds lone surrogates, which are no text") from None
+            raise EncodeError.at("", f"field name {name!a} holds lone surrogates, which are no text") from None
         except EncodeError as error:
             raise EncodeError.at(f".{name}{error.path}", error.reason) from None
-        if title and not isinstance(title[0], str):
-            raise EncodeError.at(f".{name}", f"title {title[0]!r} is not a text")
+        if title and not (isinstance(title[0], str) and title[0].encode(errors="replace").decode() == title[0]):
+            raise EncodeError.at(f".{name}", f"title {title[0]!a} is not a text")
         if shape or title:
             field.append(list(shape))
         if title:
@@ -158,7 +158,11 @@ def _rebuild_structured(descriptor: Any, limits: Limits, depth: int, room: Itera
     if depth < 1:
         raise LimitExceeded.over("max_nesting", limits.max_nesting, f"more than {limits.max_nesting}")
     fields, itemsize, aligned = (descriptor.get(key) for key in ("fields", "itemsize", "aligned"))
-    if not isinstance(fields, list) or not _is_count(itemsize, MAX_ITEMSIZE) or aligned not in (None, False, True):
+    if (
+        not isinstance(fields, list)
+        or not _is_count(itemsize, MAX_ITEMSIZE)
+        or not isinstance(aligned, (bool, type(None)))
+    ):
         raise DecodeError.of(
             "structured dtype",
             expected=f"fields, an itemsize of at most {MAX_ITEMSIZE} and perhaps aligned",
@@ -201,6 +205,19 @@ def _rebuild_structured(descriptor: Any, limits: Limits, depth: int, room: Itera
     if rebuilt.itemsize != itemsize:
         raise DecodeError.of("structured dtype", expected=f"{itemsize} bytes", found=f"{rebuilt.itemsize}")
     return rebuilt
+
+
+NUMPYS_DIMENSIONS = 32 if np.__version__.startswith("1.") else 64
+
+
+def inner_dimensions(dtype: np.dtype[Any]) -> int:
+    """Most dimensions that a field within ``dtype`` adds to those of the array when somebody takes it out."""
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return len(shape) + inner_dimensions(base)
+    if dtype.fields is None:
+        return 0
+    return max((inner_dimensions(dtype.fields[name][0]) for name in dtype.names or ()), default=0)
 
 
 def check_shape(shape: Any, limits: Limits) -> int:

@@ -98,6 +98,7 @@ class Producing:
 
     @property
     def closed(self) -> bool:
+        """Whether it can be used no more."""
         return self._channel.closed
 
     def statistics(self) -> ProducerStatistics:

@@ -13,6 +13,7 @@ Python tells apart is a map of one entry, whose key is extension 2, the tag, wit
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -53,6 +54,7 @@ class Lowering:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._items = 0
         self.layouts: list[list[Any]] = []
         self.buffers: list[Buffer] = []
 
@@ -83,7 +85,14 @@ class Lowering:
             return _Tagged({_SCALAR: lower_scalar(value, self._limits)})
         if isinstance(value, np.ma.MaskedArray):
             return self._masked(value)
-        array = as_array(value)
+        if isinstance(value, bytes):
+            raise EncodeError.at("", f"{_name(kind)} cannot travel; {_advice(value)}")
+        try:
+            array = as_array(value)
+        except EncodeError:
+            raise
+        except Exception as error:  # each exporter raises its own
+            raise EncodeError.at("", f"{_name(kind)}: {type(error).__name__}: {error}") from error
         if array is not None:
             return self._part(*describe_array(array, self._limits))
         raise EncodeError.at("", f"{_name(kind)} cannot travel; {_advice(value)}")
@@ -98,21 +107,27 @@ class Lowering:
         return self._part(["text"], encoded if isinstance(encoded, bytes) else value.encode())
 
     def _entries(self, value: dict[Any, Any], depth: int) -> dict[Any, Any]:
+        self._count(2 * len(value))
         lowered = {}
         for key, item in value.items():
             try:
                 lowered[self._key(key, depth)] = self.lower(item, depth)
             except EncodeError as error:
-                raise EncodeError.at(f"[{key!r:.80}]{error.path}", error.reason) from error.__cause__
+                raise EncodeError.at(f"[{_shown(key)}]{error.path}", error.reason) from error.__cause__
         return lowered
 
     def _key(self, key: Any, depth: int) -> Any:
+        parts = len(self.layouts)
         try:
-            return self.lower(key, depth)
+            lowered = self.lower(key, depth)
+            if len(self.layouts) > parts and any(len(layout) > 1 for layout in self.layouts[parts:]):
+                raise EncodeError.at("", "an array cannot be hashed where it arrives")
+            return lowered
         except EncodeError as error:
             raise EncodeError.at("", f"as a key: {error.reason}") from error.__cause__
 
     def _values(self, value: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
+        self._count(len(value))
         lowered = []
         for item in value:
             try:
@@ -120,6 +135,16 @@ class Lowering:
             except EncodeError as error:
                 raise EncodeError.at(f"[{len(lowered)}]{error.path}", error.reason) from error.__cause__
         return lowered
+
+    def _count(self, items: int) -> None:
+        # Here, too, and not only in the finished tree: a list that holds itself twice at each level would fill memory.
+        self._items += items
+        if self._items > self._limits.max_items:
+            raise EncodeError.at(
+                "",
+                f"more than {self._limits.max_items} values in dicts, lists and tuples (Limits.max_items); long lists "
+                "of numbers belong in an array",
+            )
 
     def _masked(self, value: np.ma.MaskedArray[Any, Any]) -> _Tagged:
         data = self._part(*describe_array(np.ma.getdata(value), self._limits))
@@ -134,7 +159,10 @@ class Lowering:
             return None
         if value.dtype.kind == "T":
             return self.lower(np.asarray(fill).item(), 1)
-        scalar: Any = np.asarray(fill, value.dtype)[()]
+        try:
+            scalar: Any = np.asarray(fill, value.dtype)[()]
+        except (TypeError, ValueError, RuntimeWarning):
+            return None  # a default of NumPy's own that the dtype cannot hold
         return _Tagged({_SCALAR: lower_scalar(scalar, self._limits)})
 
     def _part(self, layout: list[Any], buffer: Buffer) -> msgpack.ExtType:
@@ -143,6 +171,13 @@ class Lowering:
         if len(self.layouts) > self._limits.max_parts:
             raise EncodeError.at("", f"more than {self._limits.max_parts} parts (Limits.max_parts)")
         return msgpack.ExtType(_PART, _INDEX.pack(len(self.layouts) - 1))
+
+
+def _shown(key: Any) -> str:
+    try:
+        return f"{key!r:.80}"
+    except Exception:  # noqa: BLE001 - a whole number of too many digits, say
+        return f"<{_name(type(key))}>"
 
 
 def _name(kind: type[Any]) -> str:
@@ -210,13 +245,24 @@ def lift(tree: bytes, parts: list[Any], limits: Limits) -> Any:
         if len(pairs) == 1 and type(pairs[0][0]) is msgpack.ExtType:
             tags_open -= 1
             tag, value = pairs[0]
-            return _LIFTS[tag](value, limits)
+            return _lift_tagged(tag, value, limits)
         return packing.build_map(pairs)
 
     payload = packing.unpack(tree, limits, on_extension, on_map)
     if tags_open:
         raise DecodeError.of("tag", expected="the only key of a map", found="one elsewhere")
     return payload
+
+
+def _lift_tagged(tag: msgpack.ExtType, value: Any, limits: Limits) -> Any:
+    what, lift_value = _LIFTS[tag]
+    try:
+        return lift_value(value, limits)
+    except DecodeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - out of range, or of Python's own limits
+        found = f"{type(error).__name__}: {error}"
+        raise DecodeError.of(what, expected="one that Python can hold", found=found) from None
 
 
 def _lift_tuple(value: Any, limits: Limits) -> tuple[Any, ...]:
@@ -237,9 +283,15 @@ def _lift_masked(value: Any, limits: Limits) -> np.ma.MaskedArray[Any, Any]:
     return np.ma.MaskedArray(
         data,
         mask=np.ma.nomask if mask is None else mask,
-        fill_value=fill if fill is None or type(fill) is str else checked(fill, np.generic, "fill value"),
+        fill_value=fill if fill is None or type(fill) in (str, float) else checked(fill, np.generic, "fill value"),
         hard_mask=checked(hard, bool, "hard mask"),
     )
 
 
-_LIFTS = {_TUPLE: _lift_tuple, _INT: _lift_int, _DATETIME: lift_datetime, _SCALAR: lift_scalar, _MASKED: _lift_masked}
+_LIFTS: dict[msgpack.ExtType, tuple[str, Callable[[Any, Limits], Any]]] = {
+    _TUPLE: ("tuple", _lift_tuple),
+    _INT: ("whole number", _lift_int),
+    _DATETIME: ("datetime", lift_datetime),
+    _SCALAR: ("scalar", lift_scalar),
+    _MASKED: ("masked array", _lift_masked),
+}

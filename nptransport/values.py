@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, elements
-from .errors import DecodeError, EncodeError
+from .errors import DecodeError, EncodeError, LimitExceeded
 from .limits import Limits
 
 __all__ = ["checked", "lift_datetime", "lift_scalar", "lower_datetime", "lower_scalar"]
@@ -34,6 +34,8 @@ def lift_scalar(value: Any, limits: Limits) -> np.generic:
     if descriptor == "bytes":
         return np.bytes_(checked(data, bytes, "bytes scalar"))
     dtype = dtypes.rebuild(descriptor, limits)
+    if dtype.names is not None and dtypes.inner_dimensions(dtype) > dtypes.NUMPYS_DIMENSIONS:
+        raise LimitExceeded.over("max_dimensions", dtypes.NUMPYS_DIMENSIONS, dtypes.inner_dimensions(dtype))
     if len(checked(data, bytes, "scalar")) != dtype.itemsize:
         raise DecodeError.of("scalar", expected=f"{dtype.itemsize} bytes for {dtype}", found=f"{len(data)}")
     if not data:
@@ -55,7 +57,7 @@ def lower_datetime(value: datetime) -> list[Any]:
         return [text, value.fold, zone.utcoffset(None) // timedelta(microseconds=1)]
     if type(zone) is ZoneInfo and zone.key is not None:
         return [text, value.fold, zone.key]
-    raise EncodeError.at("", f"a datetime in {type(zone).__name__} cannot travel; use timezone.utc or ZoneInfo")
+    raise EncodeError.at("", f"a datetime in {type(zone).__name__} cannot travel; use timezone.utc or ZoneInfo(key)")
 
 
 def lift_datetime(value: Any, limits: Limits) -> datetime:

@@ -95,11 +95,11 @@ class Channel(channel.Channel):
                 timer.cancel()
 
     def _enter_loop(self) -> None:
+        if self._guard.is_forked:
+            self._guard.refuse_fork()
         loop = asyncio.get_running_loop()
         if loop is self._loop:
             return
-        if self._guard.is_forked:
-            self._guard.refuse_fork()
         if self._loop is not None and not self._loop.is_closed():
             raise MisuseError(
                 f"{self}: belongs to another event loop; make one endpoint for each loop",

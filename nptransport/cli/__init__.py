@@ -1,0 +1,29 @@
+"""The command ``nptransport``: what people type, and what they see.
+
+Knows the public surface of the package only. One file a command, in ``commands/``, imported when it is called for:
+
+    app.py        finds the command, runs it, turns whatever goes wrong into one line and an exit code
+    commands/     one file for each: its options, and which of the rooms below it calls
+    transfer/     files as messages, and messages as files; no option, no terminal
+    demo/         the camera, the viewers and the screen of ``nptransport demo``
+    report.py     one line a file, a progress bar or JSON: whatever ``send`` and ``recv`` show
+"""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Run the command line on ``sys.argv`` and return its exit code: the script ``nptransport``."""
+    try:
+        import click  # noqa: F401
+        import rich  # noqa: F401
+    except ModuleNotFoundError as missing:
+        sys.stderr.write(f"nptransport: the command line needs {missing.name}: pip install 'nptransport[cli]'\n")
+        return 2
+    from .app import run
+
+    return run(sys.argv[1:])

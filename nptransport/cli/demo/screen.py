@@ -1,0 +1,128 @@
+"""What the audience sees: a live table below the picture, or a line a second where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.color import Color
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from .tally import Tally, lost_so_far
+
+__all__ = ["Lines", "Screen"]
+
+_INTERVAL = 0.2
+_LINES = 1.0
+_TABLE_ROWS = 10  # and the lines around it
+
+
+class Lines:
+    """A line a second: for a log."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._console = console
+        self._title = title
+        self._last = time.monotonic()
+
+    def __enter__(self) -> Lines:
+        self._console.print(self._title, highlight=False, soft_wrap=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    def show(self, camera: Tally, viewers: Sequence[Tally], *, at_last: bool = False) -> None:
+        """Where they are now, if it is time for that; ``at_last``: in any case."""
+        now = time.monotonic()
+        if now - self._last < _LINES or not camera.frames or at_last:
+            return
+        self._last = now
+        parts = []
+        for tally in [camera, *viewers]:
+            frames, nbytes = tally.speed()
+            parts.append(f"{tally.who} {tally.frames} frames ({frames:.0f}/s, {nbytes / 1e6:.0f} MB/s)")
+        self._console.print(", ".join(parts), highlight=False, soft_wrap=True)
+
+
+class Screen(Lines):
+    """A table that is painted anew, and above it what a viewer sees."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        super().__init__(console, title)
+        self._live = Live(console=console, auto_refresh=False, transient=False, redirect_stdout=False)
+
+    def __enter__(self) -> Screen:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def show(self, camera: Tally, viewers: Sequence[Tally], *, at_last: bool = False) -> None:
+        now = time.monotonic()
+        if now - self._last < _INTERVAL and not at_last:
+            return
+        self._last = now
+        parts: list[RenderableType] = [Text(self._title, style="bold")]
+        picture = next((viewer.picture for viewer in viewers if viewer.picture is not None), None)
+        if picture is not None:
+            parts += self._paint(picture)
+        parts.append(_table(camera, viewers))
+        self._live.update(Group(*parts), refresh=True)
+
+    def _paint(self, picture: np.ndarray[Any, Any]) -> list[Text]:
+        """Two pixels a character, as far as there is room and colour."""
+        console = self._console
+        if console.color_system not in ("truecolor", "256"):
+            return []
+        if console.height < _TABLE_ROWS + len(picture) // 2:
+            picture = picture[::2, ::2]
+        if console.height < _TABLE_ROWS + len(picture) // 2 or console.width < picture.shape[1]:
+            return []
+        return [_paint_row(upper, lower) for upper, lower in zip(picture[::2], picture[1::2], strict=True)]
+
+
+def _paint_row(upper: np.ndarray[Any, Any], lower: np.ndarray[Any, Any]) -> Text:
+    row = Text()
+    for above, below in zip(upper.tolist(), lower.tolist(), strict=True):
+        row.append("▀", Style(color=Color.from_rgb(*above), bgcolor=Color.from_rgb(*below)))
+    return row
+
+
+def _table(camera: Tally, viewers: Sequence[Tally]) -> Table:
+    table = Table("process", box=SIMPLE_HEAD)
+    for name in ("frames", "frames/s", "MB/s", "median ms", "p99 ms", "lost"):
+        table.add_column(name, justify="right")
+    table.add_row(camera.who, f"{camera.frames}", *_speed([camera]))
+    for viewer in viewers:
+        table.add_row(viewer.who, f"{viewer.frames}", *_speed([viewer]), *_latency([viewer]))
+    if viewers:
+        frames, lost = sum(viewer.frames for viewer in viewers), f"{lost_so_far(viewers)}"
+        table.add_section()
+        table.add_row("all viewers", f"{frames}", *_speed(viewers), *_latency(viewers), lost, style="bold")
+    return table
+
+
+def _speed(tallies: Sequence[Tally]) -> list[str]:
+    speeds = np.sum([tally.speed() for tally in tallies], axis=0)
+    return [f"{speeds[0]:.1f}", f"{speeds[1] / 1e6:.1f}"]
+
+
+def _latency(tallies: Sequence[Tally]) -> list[str]:
+    latencies = np.concatenate([tally.latencies for tally in tallies])
+    if not latencies.size:
+        return ["", ""]
+    return [f"{value * 1000:.1f}" for value in np.percentile(latencies, [50, 99])]

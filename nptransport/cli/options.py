@@ -1,0 +1,63 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+import nptransport as npt
+
+__all__ = ["address_options", "as_limits", "check_addresses", "json_option", "limit_option", "timeout_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SMALLEST_LIMIT = 2**17
+
+
+def address_options(function: F) -> F:
+    """``--bind`` and ``--connect``, each as often as wanted."""
+    what = "tcp://HOST:PORT or ipc://PATH; may be repeated."
+    for option in (
+        click.option("--connect", metavar="ADDRESS", multiple=True, help=f"The other side's address: {what}"),
+        click.option("--bind", metavar="ADDRESS", multiple=True, help=f"The address to wait at: {what}"),
+    ):
+        function = option(function)
+    return function
+
+
+def check_addresses(bind: Sequence[str], connect: Sequence[str]) -> None:
+    """UsageError for what the library cannot know to be wrong on a command line."""
+    if not bind and not connect:
+        raise click.UsageError("give --bind ADDRESS or --connect ADDRESS", click.get_current_context())
+    for address in [*bind, *connect]:
+        if address.startswith("inproc://"):
+            raise npt.AddressError(f"{address}: reaches no other process; use ipc:// or tcp://", address=address)
+
+
+def limit_option(function: F) -> F:
+    """``--limit-bytes``, to be given to :func:`as_limits`."""
+    return click.option(
+        "--limit-bytes",
+        metavar="BYTES",
+        type=click.IntRange(min=_SMALLEST_LIMIT),
+        default=npt.Limits().max_total_bytes,
+        show_default=True,
+        help="The largest message that is accepted; a larger one needs it on both sides.",
+    )(function)
+
+
+def as_limits(limit_bytes: int) -> npt.Limits:
+    return npt.Limits(max_total_bytes=limit_bytes)
+
+
+def timeout_option(help_text: str) -> Callable[[F], F]:
+    """``--timeout`` in seconds; None without it."""
+    seconds = click.FloatRange(min=0, min_open=True)
+    return click.option("--timeout", metavar="SECONDS", type=seconds, help=help_text)
+
+
+def json_option(function: F) -> F:
+    """``--json``."""
+    return click.option("as_json", "--json", is_flag=True, help="One JSON object a line on stdout.")(function)

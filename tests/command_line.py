@@ -1,0 +1,110 @@
+"""``nptransport`` as people run it: processes, their exit codes, and what they print."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PROGRAM = [sys.executable, "-m", "nptransport"]
+PATIENCE = 60.0  # seconds after which a test has failed; nothing waits for that long when all is well
+
+
+def run(*arguments: str | Path, program: Sequence[str] = PROGRAM) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end. Whatever happens, nobody is shown a traceback."""
+    command = [*program, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def events(output: str) -> list[dict[str, Any]]:
+    """What ``--json`` printed: each line one object."""
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def wait_until(condition: Callable[[], Any]) -> Any:
+    """The first true value of ``condition``."""
+    deadline = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "what was waited for did not come about"
+        time.sleep(0.01)
+    return value
+
+
+class Running:
+    """A command that goes on meanwhile, with ``--json``."""
+
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
+        self._stdout, self._stderr = folder / "stdout", folder / "stderr"
+        with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+
+    def event(self, kind: str) -> dict[str, Any]:
+        """The first event of that kind, waited for."""
+        return wait_until(lambda: next((event for event in self.events() if event["event"] == kind), None))
+
+    def events(self) -> list[dict[str, Any]]:
+        whole, _, _ = self._stdout.read_text().rpartition("\n")
+        assert self.process.poll() is None or whole or not self.process.returncode, self.stderr
+        return events(whole)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Status of each file that has ended."""
+        return {event["file"]: event["status"] for event in self.events() if event["event"] == "file"}
+
+    @property
+    def stderr(self) -> str:
+        return self._stderr.read_text()
+
+    def wait(self) -> int:
+        code = self.process.wait(PATIENCE)
+        assert "Traceback" not in self.stderr, self.stderr
+        return code
+
+
+class Receiver(Running):
+    """``nptransport recv`` into a folder of its own."""
+
+    def __init__(
+        self, tmp_path: Path, *options: str, program: Sequence[str] = PROGRAM, out: Path | None = None
+    ) -> None:
+        self.folder = out or tmp_path / "received"
+        where = ["--bind", "tcp://127.0.0.1:*", "--out", str(self.folder), "--json"]
+        super().__init__([*program, "recv", *where, *options], tmp_path)
+        self.address: str = self.event("listening")["address"]
+
+    def names(self) -> list[str]:
+        """Everything in its folder, half-written files as well."""
+        return sorted(os.listdir(self.folder)) if self.folder.is_dir() else []
+
+
+@contextmanager
+def receiver(tmp_path: Path, *options: str, **more: Any) -> Iterator[Receiver]:
+    """A receiver that does not outlive the test."""
+    (tmp_path / "recv").mkdir()
+    running = Receiver(tmp_path / "recv", *options, **more)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+@contextmanager
+def sender(tmp_path: Path, *arguments: str | Path) -> Iterator[Running]:
+    """``nptransport send``, going on meanwhile."""
+    (tmp_path / "send").mkdir()
+    running = Running([*PROGRAM, "send", "--json", *map(str, arguments)], tmp_path / "send")
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
