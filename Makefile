@@ -28,8 +28,9 @@ clean:
 	rm -rf $(VENV) .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/%.stamp: pyproject.toml | $(RUN)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[$*]' || \
-	  { echo "make: pip could not install the packages of the extra '$*': is there a network?" >&2; exit 1; }
+	@echo "installing what make $* needs into $(VENV) ..."
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[$*]' >$(VENV)/pip.log 2>&1 || \
+	  { echo "make: pip could not install the extra '$*': is there a network? ($(VENV)/pip.log)" >&2; exit 1; }
 	@touch $@
 
 $(RUN):

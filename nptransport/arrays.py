@@ -40,8 +40,8 @@ class Layout:
             if self.dtype.names is not None:
                 # NumPy makes such an array, and fails once somebody asks for the field.
                 dimensions = len(shape) + dtypes.inner_dimensions(self.dtype)
-                if dimensions > dtypes.NUMPYS_DIMENSIONS:
-                    raise LimitExceeded.over("max_dimensions", dtypes.NUMPYS_DIMENSIONS, dimensions)
+                if dimensions > limits.max_dimensions:
+                    raise LimitExceeded.over("max_dimensions", limits.max_dimensions, dimensions)
             if not self.dtype.itemsize and self.count > limits.max_items:
                 raise LimitExceeded.over("max_items", limits.max_items, f"{self.count} elements of 0 bytes")
         self.mirror = elements.mirror(self.dtype)
@@ -82,8 +82,9 @@ class Layout:
 
 def describe_array(array: np.ndarray[Any, Any], limits: Limits) -> tuple[list[Any], Buffer]:
     """Layout as it goes into the metadata, and the bytes of the part: the array's own memory if it is contiguous."""
-    if array.ndim > limits.max_dimensions:
-        raise EncodeError.at("", f"{array.ndim} dimensions, at most {limits.max_dimensions} (Limits.max_dimensions)")
+    dimensions = array.ndim + (dtypes.inner_dimensions(array.dtype) if array.dtype.names is not None else 0)
+    if dimensions > limits.max_dimensions:
+        raise EncodeError.at("", f"{dimensions} dimensions, at most {limits.max_dimensions} (Limits.max_dimensions)")
     order = memory_order(array)
     shape = list(array.shape)
     if strings.is_string_dtype(array.dtype):

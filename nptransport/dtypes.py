@@ -19,7 +19,7 @@ import numpy as np
 from .errors import DecodeError, EncodeError, LimitExceeded
 from .limits import Limits
 
-__all__ = ["NUMPYS_DIMENSIONS", "Descriptor", "check_shape", "describe", "inner_dimensions", "rebuild"]
+__all__ = ["Descriptor", "check_shape", "describe", "inner_dimensions", "rebuild"]
 
 Descriptor = Any  # str | dict[str, Any]: what msgpack makes of a descriptor
 
@@ -205,9 +205,6 @@ def _rebuild_structured(descriptor: Any, limits: Limits, depth: int, room: Itera
     if rebuilt.itemsize != itemsize:
         raise DecodeError.of("structured dtype", expected=f"{itemsize} bytes", found=f"{rebuilt.itemsize}")
     return rebuilt
-
-
-NUMPYS_DIMENSIONS = 32 if np.__version__.startswith("1.") else 64
 
 
 def inner_dimensions(dtype: np.dtype[Any]) -> int:

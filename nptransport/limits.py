@@ -40,7 +40,8 @@ class Limits:
     hundred columns."""
 
     max_dimensions: int = 64
-    """Dimensions of an array: NumPy's own limit since 2.0 (32 before, and then NumPy's refusal applies)."""
+    """Dimensions of an array, with those of a field's sub-array: NumPy's own limit since 2.0 (32 before, and then
+    NumPy's refusal applies)."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

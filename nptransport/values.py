@@ -34,8 +34,8 @@ def lift_scalar(value: Any, limits: Limits) -> np.generic:
     if descriptor == "bytes":
         return np.bytes_(checked(data, bytes, "bytes scalar"))
     dtype = dtypes.rebuild(descriptor, limits)
-    if dtype.names is not None and dtypes.inner_dimensions(dtype) > dtypes.NUMPYS_DIMENSIONS:
-        raise LimitExceeded.over("max_dimensions", dtypes.NUMPYS_DIMENSIONS, dtypes.inner_dimensions(dtype))
+    if dtype.names is not None and dtypes.inner_dimensions(dtype) > limits.max_dimensions:
+        raise LimitExceeded.over("max_dimensions", limits.max_dimensions, dtypes.inner_dimensions(dtype))
     if len(checked(data, bytes, "scalar")) != dtype.itemsize:
         raise DecodeError.of("scalar", expected=f"{dtype.itemsize} bytes for {dtype}", found=f"{len(data)}")
     if not data:

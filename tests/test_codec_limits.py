@@ -65,7 +65,8 @@ AT_THE_LIMIT = [
     ("max_fields", 9, np.zeros(1, [("a", fields(3)), ("b", fields(4))])),
     ("max_fields", 10, np.zeros(1, fields(10))[0]),
     ("max_dimensions", 4, np.zeros((1, 1, 1, 1))),
-    ("max_dimensions", 4, np.zeros(1, [("a", "i4", (1, 1, 1, 1))])),
+    ("max_dimensions", 5, np.zeros(1, [("a", "i4", (1, 1, 1, 1))])),
+    ("max_dimensions", 4, np.zeros(1, [("a", [("b", "i4", (1, 1))], (1, 1))])[0]),
 ]
 
 

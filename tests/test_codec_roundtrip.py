@@ -88,6 +88,9 @@ def test_every_dtype_in_every_layout(dtype):
         pytest.param(np.array([1, 2]).view("M8"), id="datetime64 without a unit, which NumPy cannot print"),
         pytest.param(np.array([0xD800], "u4").view("U1"), id="a lone surrogate, which is a code point"),
         pytest.param(np.array([0x7FF0000000000001], "u8").view("f8"), id="a signalling NaN"),
+        pytest.param(
+            np.zeros(1, {"names": ["\n"], "formats": ["i1"], "titles": ["\x1f"]}), id="a title that is no print"
+        ),
         pytest.param(np.zeros((1,) * 32), id="as many dimensions as NumPy 1 has"),
         pytest.param(np.zeros((0, 2**40)), id="empty in spite of a length"),
         pytest.param(np.zeros(1, "M8[1000000000s]"), id="the multiple of a unit is a C int"),
