@@ -24,6 +24,8 @@ def lower_scalar(value: np.generic, limits: Limits) -> list[Any]:
     if isinstance(value, np.bytes_):
         return ["bytes", bytes(value)]
     array = np.asarray(value)
+    if array.dtype.names is not None and dtypes.inner_dimensions(array.dtype) > limits.max_dimensions:
+        raise EncodeError.at("", f"fields of more than {limits.max_dimensions} dimensions (Limits.max_dimensions)")
     return [dtypes.describe(array.dtype, limits), array.tobytes()]
 
 

@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -69,8 +70,10 @@ def test_a_slow_consumer_gets_everything(wire, spawn, name, size, count, ending)
     with npt.Consumer(bind=wire, max_messages=1) as consumer:
         child = spawn(PRODUCER, consumer.address, name, size, count, ending)
         assert child.hear() == "sent"  # and now it comes to its end, while we have not begun to read
-        arrived = [int(consumer.recv(timeout=PATIENCE)[0]) for _ in range(count)]
-        assert arrived == [index % 256 for index in range(count)]
+        for index in range(count):
+            if index == count - 5 and ending != "flush":
+                time.sleep(0.2)  # slow at the worst moment: libzmq has taken the rest from the system, but not decoded it
+            assert consumer.recv(timeout=PATIENCE)[0] == index % 256
         if ending == "close":
             assert child.hear() == "0"
     assert child.wait() == 0
