@@ -30,6 +30,7 @@ class Connections:
         self._live: set[int] = set()
         self._reading = threading.Lock()
         self._greetings = 0  # peers that turned out to speak ZeroMQ, less those that have left
+        self._stranger = False
         self._unbound = 0
         self.disconnects = 0
         """Peers that have left."""
@@ -60,12 +61,12 @@ class Connections:
                 elif event == _GREETED:
                     self._greetings += 1
                 elif event & _NOT_GREETED:
-                    self._greetings += 1  # taken back by the disconnect that follows, which is no peer's
-                    self.disconnects -= 1
+                    self._stranger = True  # the disconnect that follows is no peer's
                 elif event == zmq.EVENT_DISCONNECTED:
                     self._live.discard(descriptor)
-                    self._greetings -= 1
-                    self.disconnects += 1
+                    self._greetings -= not self._stranger
+                    self.disconnects += not self._stranger
+                    self._stranger = False
                 else:
                     self._unbound += 1
 

@@ -283,7 +283,9 @@ def _lift_masked(value: Any, limits: Limits) -> np.ma.MaskedArray[Any, Any]:
     return np.ma.MaskedArray(
         data,
         mask=np.ma.nomask if mask is None else mask,
-        fill_value=fill if fill is None or type(fill) in (str, float) else checked(fill, np.generic, "fill value"),
+        fill_value=fill
+        if fill is None or (data.dtype.kind == "T" and type(fill) in (str, float))
+        else checked(fill, np.generic, "fill value"),
         hard_mask=checked(hard, bool, "hard mask"),
     )
 

@@ -142,7 +142,6 @@ def test_strangers_at_the_port_of_a_consumer(face, words, leaves):
             stranger.close()
         producer.send(np.array(1))
         assert next(consumer) == 1  # behind what libzmq may take for messages of its first protocol
-    wait_until(lambda: consumer.statistics().connections == 1)
 
 
 @pytest.mark.xfail(reason="libzmq takes HTTP and TLS for its first protocol, and deals messages to them", strict=False)
