@@ -45,7 +45,9 @@ class Outbox:
         frames[0] = self._envelope.renew(bytes(frames[0]), BODY, now)
 
     def is_small(self, frames: list[Buffer]) -> bool:
-        return len(frames[-1]) <= self._small if len(frames) == 2 else sum(map(len, frames)) <= self._small
+        if len(frames) == 2:
+            return len(frames[1]) <= self._small
+        return len(frames) == 1 or sum(map(len, frames)) <= self._small
 
     def has_room(self, frames: list[Buffer]) -> bool:
         return self.in_flight.has_room(sum(map(len, frames)))
