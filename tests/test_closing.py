@@ -72,7 +72,7 @@ def test_a_slow_consumer_gets_everything(wire, spawn, name, size, count, ending)
         assert child.hear() == "sent"  # and now it comes to its end, while we have not begun to read
         for index in range(count):
             if index == count - 5 and ending != "flush":
-                time.sleep(0.2)  # slow at the worst moment: libzmq has taken the rest from the system, but not decoded it
+                time.sleep(0.2)  # slow while libzmq has taken the rest from the system and not decoded it
             assert consumer.recv(timeout=PATIENCE)[0] == index % 256
         if ending == "close":
             assert child.hear() == "0"
