@@ -79,7 +79,9 @@ def structured_dtypes(draw: Any, inner: st.SearchStrategy[Any]) -> np.dtype[Any]
     layout = draw(st.sampled_from(["packed", "aligned", "gaps", "overlapping"]))
     # Where fields overlap, bytes that are right for one may be no bool and no code point for the other.
     formats = st.sampled_from(NUMBERS).map(np.dtype) if layout == "overlapping" else inner
-    fields = draw(st.lists(st.tuples(formats, _SHAPES), max_size=4))
+    # NumPy 1 gives an aligned structure without fields an alignment of 0, and dies of it where that is a field.
+    fewest = 1 if layout == "aligned" and not HAS_STRING_DTYPE else 0
+    fields = draw(st.lists(st.tuples(formats, _SHAPES), min_size=fewest, max_size=4))
     words = draw(st.lists(_NAMES, min_size=2 * len(fields), max_size=2 * len(fields), unique=True))
     spec: dict[str, Any] = {
         "names": words[: len(fields)],

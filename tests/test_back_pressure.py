@@ -130,12 +130,12 @@ def test_no_more_messages_wait_than_max_messages(face, wire, size):
     assert [int(consumer.recv()[-1]) for _ in range(5)] == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("size", [100, 50_000])
-def test_a_producer_that_waits_goes_on_when_there_is_room(face, address, size):
+@pytest.mark.parametrize(("size", "options"), [(100, {"max_messages": 2}), (50_000, {"max_bytes": 3 * 8 * 50_000})])
+def test_a_producer_that_waits_goes_on_when_there_is_room(face, address, size, options):
     """Again and again: what wakes it must not get lost."""
     received = []
     with npt.Consumer(bind=address, max_messages=2) as consumer:
-        producer = face.producer(connect=consumer.address, max_messages=2, max_bytes=3 * 8 * size)
+        producer = face.producer(connect=consumer.address, **options)
 
         def read():
             received.extend(int(consumer.recv(timeout=PATIENCE)[-1]) for _ in range(500))

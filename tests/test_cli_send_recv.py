@@ -208,4 +208,4 @@ def test_without_json_there_is_a_line_for_each_file(tmp_path: Path) -> None:
         assert recv.wait() == 0
     first, last = sent.stdout.splitlines()
     assert first.split() == ["sent", "[red]a.npy", "uint8", "[7,", "30,", "40,", "3],", "25.2", "kB"]
-    assert last.startswith("1 file (1 sent), 1 frames, 25.2 kB in ")
+    assert last.startswith("1 file (1 sent), 1 frame, 25.2 kB in ")

@@ -9,12 +9,20 @@ layouts, and test_codec_fuzz.py looks for the ones nobody knows.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from dtype_strategies import HAS_STRING_DTYPE
 from hostile import metadata, part, refusal, survive, tagged, tree
 
+import nptransport
+
 EIGHT = bytes(8)
+ROOT = str(Path(nptransport.__file__).parents[1])
 
 
 def structure(itemsize, *fields, **more):
@@ -106,6 +114,30 @@ def test_a_structure_lies_within_its_itemsize(dtype):
     refusal([metadata([[dtype, [0]]]), b""])
     refusal([metadata([[dtype, [1]]]), bytes(4)])
     refusal([tree(tagged("s", [dtype, bytes(4)]))])
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        structure(0, aligned=True),
+        structure(8, aligned=True),
+        structure(0, ["b", structure(0, aligned=True), 0]),
+        structure(4, ["b", structure(0, aligned=True), 0], ["c", "<i4", 0]),
+    ],
+    ids=str,
+)
+def test_an_aligned_structure_without_fields_does_not_end_the_process(inner):
+    # NumPy 1 gives it an alignment of 0, and dies of a division where it is a field of another aligned one.
+    size = inner["itemsize"]
+    frames = [metadata([[structure(size, ["a", inner, 0], aligned=True), [0]]]), b""]
+    program = f"""
+import nptransport as npt
+try:
+    npt.decode({frames!r})
+except npt.DecodeError:
+    pass
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": ROOT})
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command that ``arguments`` name; its exit code."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # NumPy's and Pillow's are for programmers
-    logging.getLogger("nptransport").addHandler(logging.NullHandler())  # commands say it in their own words
+    logging.lastResort = None  # our commands say it in their own words
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail

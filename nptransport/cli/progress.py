@@ -33,11 +33,14 @@ class Display:
     def stop(self) -> None:
         """End it; what follows is not to be painted over."""
 
-    def expect(self, nbytes: int | None) -> None:
-        """So much more is going to come; None if nobody knows."""
+    def expect(self, files: int, nbytes: int | None) -> None:
+        """So much more is going to come; None if nobody knows how much."""
 
     def moved(self, file: str, frame: int, frames: int | None, nbytes: int) -> None:
         """Frame number ``frame`` of ``frames`` has come, or gone."""
+
+    def done(self) -> None:
+        """A file has ended."""
 
     def print(self, line: str, *, err: bool) -> None:
         """Show ``line``, which may be styled, above whatever is shown."""
@@ -66,6 +69,7 @@ class Bar(Display):
     def __init__(self) -> None:
         name = Column(ratio=2, no_wrap=True, overflow="ellipsis")
         self._progress = Progress(
+            TextColumn("{task.fields[files]}", style="dim"),
             TextColumn("{task.fields[file]}", markup=False, table_column=name),
             TextColumn("{task.fields[frame]}", justify="right", style="dim"),
             BarColumn(bar_width=None, table_column=Column(ratio=2)),
@@ -78,8 +82,9 @@ class Bar(Display):
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._task = self._progress.add_task("", total=None, start=False, visible=False, file="", frame="")
+        self._task = self._progress.add_task("", start=False, total=None, visible=False, files="", file="", frame="")
         self._total: int | None = 0
+        self._files = self._ended = 0
 
     def start(self) -> None:
         self._progress.start()
@@ -87,7 +92,8 @@ class Bar(Display):
     def stop(self) -> None:
         self._progress.stop()
 
-    def expect(self, nbytes: int | None) -> None:
+    def expect(self, files: int, nbytes: int | None) -> None:
+        self._files += files
         self._total = None if self._total is None or nbytes is None else self._total + nbytes
         self._progress.update(self._task, total=self._total)
 
@@ -95,7 +101,11 @@ class Bar(Display):
         if not self._progress.tasks[0].started:
             self._progress.start_task(self._task)
         counted = f"{frame}/{frames}" if frames else f"{frame}"
-        self._progress.update(self._task, advance=nbytes, file=file, frame=counted, visible=True)
+        files = f"{self._ended + 1}/{self._files}"
+        self._progress.update(self._task, advance=nbytes, files=files, file=file, frame=counted, visible=True)
+
+    def done(self) -> None:
+        self._ended += 1
 
     def print(self, line: str, *, err: bool) -> None:
         if err or sys.stdout.isatty():

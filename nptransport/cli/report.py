@@ -78,10 +78,10 @@ class Report:
         else:
             self.note(f"listening at {address}")
 
-    def expect(self, nbytes: int | None) -> None:
-        """So much more is going to come; None if nobody knows."""
+    def expect(self, files: int, nbytes: int | None) -> None:
+        """So much more is going to come; None if nobody knows how much."""
         self._started = self._started or time.monotonic()
-        self._display.expect(nbytes)
+        self._display.expect(files, nbytes)
 
     def moved(self, file: str, frame: int, frames: int | None, nbytes: int) -> None:
         """Frame number ``frame`` of ``frames`` has come, or gone."""
@@ -92,6 +92,7 @@ class Report:
     def done(self, outcome: Outcome) -> None:
         """A file has ended, this way or another."""
         self.outcomes[outcome.status] = self.outcomes.get(outcome.status, 0) + 1
+        self._display.done()
         seconds = time.monotonic() - outcome.started
         if self._as_json:
             more = {name: value for name in ("reason", "path") if (value := getattr(outcome, name))}
@@ -118,12 +119,16 @@ class Report:
             self._event("summary", files=self.files, failed=self.failed, **facts, **counts, exit=code)
             return
         parts = [f"{count} {status}" for status, count in self.outcomes.items()]
-        files = f"{self.files} file{'s' * (self.files != 1)}" + (f" ({', '.join(parts)})" if parts else "")
+        files = _count(self.files, "file") + (f" ({', '.join(parts)})" if parts else "")
         speed = f", {decimal(int(self._nbytes / seconds))}/s" if seconds else ""
         told = "".join(f"; {count} {name}" for name, count in counts.items() if count)
         told += "; interrupted" * (code > 128)
-        line = f"{files}, {self._frames} frames, {decimal(self._nbytes)} in {seconds:.2f} s{speed}{told}"
+        line = f"{files}, {_count(self._frames, 'frame')}, {decimal(self._nbytes)} in {seconds:.2f} s{speed}{told}"
         self._display.print(line, err=False)
 
     def _event(self, event: str, **facts: Any) -> None:
         self._display.print(json.dumps({"event": event, **facts}), err=False)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

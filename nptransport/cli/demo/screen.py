@@ -45,7 +45,7 @@ class Lines:
     def show(self, camera: Tally, viewers: Sequence[Tally], *, at_last: bool = False) -> None:
         """Where they are now, if it is time for that; ``at_last``: in any case."""
         now = time.monotonic()
-        if now - self._last < _LINES or not camera.frames or at_last:
+        if now - self._last < _LINES or at_last or not any(viewer.frames for viewer in viewers):
             return
         self._last = now
         parts = []

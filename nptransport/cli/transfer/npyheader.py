@@ -56,7 +56,7 @@ def read_header(stream: IO[bytes]) -> Header:
         shape, fortran, dtype = _read(stream, start[-2], start[-1])
         if min(shape, default=0) < 0:
             raise ValueError(f"shape {shape}")
-    except (ValueError, TypeError, SyntaxError, KeyError, EOFError, struct.error) as error:
+    except Exception as error:  # noqa: BLE001 - of all kinds that Python's own parser, zlib and NumPy have
         raise NotNpy(f"its .npy header is damaged: {error}".splitlines()[0]) from None
     if dtype.hasobject:
         raise NotNpy("holds Python objects (dtype object), which only pickle can read; convert it with astype first")

@@ -85,7 +85,7 @@ class Receiving:
             raise NotAWord("a second beginning" if source in self._senders else f"more than {_SENDERS} senders")
         self.begun += 1
         self._senders[source] = _Sender(self._folder, self._report, self._overwrite, self._verify)
-        self._report.expect(begin.nbytes)
+        self._report.expect(begin.files, begin.nbytes)
 
     def _finish(self, source: str, finish: Finish) -> None:
         sender = self._senders.pop(source)

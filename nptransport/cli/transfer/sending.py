@@ -58,7 +58,7 @@ class Sending:
             self._line.wait_for_receiver()
         except Interrupted:
             return
-        self._report.expect(nbytes)
+        self._report.expect(len(sources), nbytes)
         try:
             self._line.say(Begin(len(sources), nbytes))
             for source in sources:

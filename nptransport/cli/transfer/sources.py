@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,7 +21,17 @@ from .npyheader import Header, NotNpy, read_header
 __all__ = ["BadFile", "Source", "SourceArray", "open_source", "read_arrays"]
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
-_BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+# What zipfile raises for damaged archives, besides OSError: its own, and those of the decompressors and of parsing.
+_BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+)
 
 
 class BadFile(Exception):
