@@ -51,7 +51,8 @@ class Channel:
         self.within_process = all(address.startswith("inproc://") for address in [*to_bind, *to_connect])
         self._released = threading.Event()
         self._guard = Guard(self)
-        self._more = False
+        self.more = False
+        """Whether parts of the message begun are left to take."""
         self.broke_off = False
         """Whether the last message that could not be sent was lost in the middle."""
         self.closed = False
@@ -142,7 +143,9 @@ class Channel:
         waited = 0.0
         if timeout is None or timeout >= _SLICE:
             try:
-                return self._next(0).bytes  # blocks for a slice: cheaper than to try, to fail and to poll
+                frame = self._recv(0, False)  # blocks for a slice: cheaper than to try, to fail and to poll
+                self.more = frame.more
+                return frame.bytes
             except zmq.Again:
                 waited = _SLICE
                 self.check_open()
@@ -247,36 +250,34 @@ class Channel:
     def _next(self, flags: int) -> zmq.Frame:
         # A frame knows whether more follow it; to ask the socket costs as much again as to receive.
         frame: zmq.Frame = self._recv(flags, False)
-        self._more = frame.more
+        self.more = frame.more
         return frame
 
     def take_one(self) -> bytes:
         """The next part of the message begun; empty if there is none."""
-        return self._next(_NOBLOCK).bytes if self._more else b""
+        if not self.more:
+            return b""
+        frame = self._recv(_NOBLOCK, False)
+        self.more = frame.more
+        return frame.bytes
 
     def take(self, most: int, as_bytes: bool) -> list[Any]:
         """The other parts of the message begun, up to ``most``; if there are more, an empty one stands for them.
 
         ``as_bytes``: copied, the better way for small ones, which libzmq does not align.
         """
-        if most == 1 and self._more:
-            frame = self._next(_NOBLOCK)
-            if not frame.more:
-                return [frame.bytes if as_bytes else frame]
-            self.drop_rest()
-            return [frame, b""]
         parts: list[Any] = []
-        while self._more and len(parts) < most:
+        while self.more and len(parts) < most:
             frame = self._next(_NOBLOCK)
             parts.append(frame.bytes if as_bytes else frame)
-        if self._more:
+        if self.more:
             self.drop_rest()
             parts.append(b"")
         return parts
 
     def drop_rest(self) -> None:
         """Take what is left of the message begun off the queue."""
-        while self._more:
+        while self.more:
             self._next(_NOBLOCK)
 
     # The end

@@ -11,6 +11,7 @@ import zmq
 from .addresses import Addresses
 from .channel import Channel, check_positive
 from .codec import Decoder, Plan, read_topic
+from .ending import close_at_end
 from .envelope import Envelope
 from .errors import DecodeError
 from .limits import Limits
@@ -61,10 +62,14 @@ class Consuming:
         self._decoder = Decoder(limits)
         self._inbox = Inbox()
         self._kept: deque[_Letter] = deque()
+        close_at_end(self)
 
     def __del__(self) -> None:
         if hasattr(self, "_channel"):
-            self._channel.close()
+            self._close_blocking()
+
+    def _close_blocking(self) -> None:
+        self._channel.close()
 
     @property
     def addresses(self) -> list[str]:
@@ -121,7 +126,12 @@ class Consuming:
             if not first or not 0x80 <= first[0] <= 0x8F:
                 topic, nbytes, first = read_topic(first), len(first), channel.take_one()
             plan, envelope = self._decoder.plan(first)
-            parts = channel.take(len(plan.layouts), plan.nbytes <= _SMALL)
+            if plan.alone is not None and plan.nbytes <= _SMALL and channel.more:  # as most messages are
+                parts = [channel.take_one()]
+                if channel.more:
+                    parts += channel.take(0, True)
+            else:
+                parts = channel.take(len(plan.layouts), plan.nbytes <= _SMALL)
         except DecodeError:
             channel.drop_rest()
             self._inbox.malformed += 1

@@ -28,7 +28,7 @@ LAYERS = [
     {"memory", "memory.pool"},
     {"protocol", "protocol.message", "protocol.handle"},
     {"protocol.inbox", "protocol.outbox"},
-    {"addresses", "guard", "steps"},
+    {"addresses", "guard", "steps", "ending"},
     {"connections"},
     {"channel"},
     {"asyncio.channel", "producing", "consuming"},
