@@ -21,9 +21,9 @@ class Proxy(Proxying):
 
     It works from the start, in a thread of its own. Arrays pass through unopened, and each subscriber goes at its own
     pace, as at a :class:`Publisher`. Sources, sequences and times remain those of the publishers: what is lost on
-    either side of the proxy is missed, exactly, at the subscriber, and ``wait_for_subscribers`` counts those behind
-    it, but for sockets that are not of this library. ``retain`` is the proxy's own: a publisher sends each message to it
-    once, whoever comes later.
+    either side of the proxy is missed, exactly, at the subscriber. ``wait_for_subscribers`` counts those behind it, but
+    for sockets that are not of this library. ``retain`` is the proxy's own: a publisher sends each message to it once,
+    whoever comes later.
 
     Args:
         frontend, backend: the address, or several, to bind for publishers, and for subscribers.

@@ -59,9 +59,9 @@ HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 OUTSIDE = {"numpy", "msgpack", "zmq"}
 SOCKETS = {"channel", "connections", "sockets", "asyncio.channel"}
 PATTERNS = {"producing", "consuming", "publishing", "subscribing", "proxying"}  # name the kind of their socket
-FACES = {
-    name for name in HEIGHT if name.endswith(("producer", "consumer", "publisher", "subscriber"))
-}  # take a zmq.Context, and pass it on
+FACES = {  # take a zmq.Context, and pass it on
+    name for name in HEIGHT if name.rpartition(".")[2] in ("producer", "consumer", "publisher", "subscriber", "proxy")
+}
 MSGPACK = {"packing", "tree"}
 
 
