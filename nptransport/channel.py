@@ -180,8 +180,7 @@ class Channel:
 
     def _wait(self, need: Need, deadline: Deadline) -> None:
         if need is Need.WARM:
-            self._released.wait(PATIENCE)
-            self._released.clear()
+            self.await_release()
             return
         left = deadline.left(need)
         slice_ = _SLICE if left is None else min(_SLICE, left)
@@ -192,6 +191,11 @@ class Channel:
             time.sleep(min(slice_, LOOK))  # nothing announces that a kernel's buffer has drained
         else:
             self._socket.poll(max(1, int(slice_ * 1000)), zmq.POLLIN if need is Need.READABLE else zmq.POLLOUT)
+
+    def await_release(self) -> None:
+        """Return when lent memory comes back, or as soon as fresh memory would have been the quicker way."""
+        self._released.wait(PATIENCE)
+        self._released.clear()
 
     def on_release(self) -> None:
         """Called from any thread when lent memory has come back."""

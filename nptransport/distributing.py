@@ -75,10 +75,24 @@ class Distributor:
 
     def has_room(self, route: Route, nbytes: int) -> bool:
         """Whether a large message of ``nbytes`` is worth a copy: somebody has room for it, or is content to wait."""
-        free = self._leases.max_bytes - self._leases.nbytes
-        if nbytes > free and self._leases.nbytes:
+        leases = self._leases
+        if leases.nbytes and leases.nbytes + nbytes > leases.max_bytes:
             return False
-        return any(outlet.is_latest or outlet.has_room(nbytes, free) for outlet in self._outlets(route))
+        return any(outlet.is_latest or self._may_wait(outlet, nbytes, nbytes) for outlet in self._outlets(route))
+
+    def _may_wait(self, outlet: Outlet, nbytes: int, to_come: int) -> bool:
+        """Whether a message of ``nbytes`` may wait for ``outlet``; ``to_come``: those of them not leased yet."""
+        if self._has_room(outlet, nbytes, to_come):
+            return True
+        if outlet.is_latest or not outlet.progresses():
+            return False
+        self._channel.await_release()  # what it has read already comes back through a thread
+        return self._has_room(outlet, nbytes, to_come)
+
+    def _has_room(self, outlet: Outlet, nbytes: int, to_come: int) -> bool:
+        leases, subscribers = self._leases, len(self.audience.outlets)
+        free = leases.max_bytes - leases.nbytes - to_come + nbytes
+        return outlet.has_room(nbytes, free, leases.max_bytes // max(subscribers, 1))
 
     def _outlets(self, route: Route) -> list[Outlet]:
         return [*route.outlets, self.audience.plain] if route.plain else route.outlets
@@ -100,7 +114,7 @@ class Distributor:
         if outlet.behind:
             outlet.behind.pop(parcel.topic, None)
             self._catch_up(outlet)
-        if parcel.large and not outlet.has_room(parcel.large, self._free(parcel)):
+        if parcel.large and not self._may_wait(outlet, parcel.large, 0):
             self._refuse(outlet, parcel, "bytes")
         elif self._try_send(outlet, head, parcel):
             outlet.sent += 1
@@ -112,7 +126,7 @@ class Distributor:
     def offer_plain(self, parcel: Parcel) -> None:
         """Send ``parcel`` to the subscribers that are not of ours, as ZeroMQ's own publishers do."""
         outlet = self.audience.plain
-        if parcel.large and not outlet.has_room(parcel.large, self._free(parcel)):
+        if parcel.large and not self._may_wait(outlet, parcel.large, 0):
             self._drop(outlet, parcel.topic, "bytes")
             return
         head = [parcel.topic] if parcel.topic else []
@@ -122,9 +136,6 @@ class Distributor:
     def _try_send(self, outlet: Outlet, head: bytes, parcel: Parcel) -> bool:
         """Small frames are copied; of large ones it gets views, which count as waiting for it until they have left."""
         return self._channel.try_send([head, *_views(outlet, parcel)], [head, *parcel.frames])
-
-    def _free(self, parcel: Parcel) -> int:
-        return self._leases.max_bytes - self._leases.nbytes + parcel.large
 
     def _drop(self, outlet: Outlet, topic: bytes, want: str) -> None:
         if want == "bytes":
@@ -142,7 +153,7 @@ class Distributor:
 
     def _catch_up(self, outlet: Outlet) -> None:
         for topic, parcel in list(outlet.behind.items()):
-            if parcel.large and not outlet.has_room(parcel.large, self._free(parcel)):
+            if parcel.large and not self._may_wait(outlet, parcel.large, 0):
                 return
             if not self._try_send(outlet, outlet.copy_tag + topic, parcel):
                 return

@@ -25,8 +25,8 @@ class Publisher(Publishing):
     Args:
         bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME.
         max_messages: high-water mark: messages that wait for one subscriber before more are dropped.
-        max_bytes: bytes of messages that wait, all subscribers together; one subscriber may have as much waiting as
-            is left free.
+        max_bytes: bytes of messages that wait, all subscribers together, at least four messages for each. One that is
+            stuck gets no more than a third of them.
         retain: 1 keeps the last message of each topic, beyond ``max_bytes``, and gives it at once to whoever
             subscribes later.
         limits: what the subscribers accept.

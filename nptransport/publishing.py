@@ -149,9 +149,10 @@ class Publishing:
         frames = self._program.pack(topic, payload, now)
         nbytes = sum(map(len, frames))
         handle = None if copy else SendHandle()
-        if nbytes - len(frames[0]) <= self._small:
+        content = nbytes - len(frames[0])
+        if content <= self._small:
             parcel = Parcel(topic.name, frames, 0)
-        elif self._retain or distributor.has_room(topic, nbytes):
+        elif self._retain or distributor.has_room(topic, content):
             parcel = self._lease(topic, frames, None if self._retain else handle)
         else:
             distributor.refuse_all(topic)

@@ -75,6 +75,8 @@ class Readings:
     def __init__(self) -> None:
         self.messages = 0
         self.nbytes = 0
+        self.returned = 0
+        """Views that have come back so far."""
         self._lock = threading.RLock()
         self._views: dict[int, tuple[weakref.ref[memoryview], int, int]] = {}
         self.on_end: Callable[[], None] | None = None
@@ -95,5 +97,6 @@ class Readings:
             _, messages, nbytes = self._views.pop(key)
             self.messages -= messages
             self.nbytes -= nbytes
+            self.returned += 1
         if self.on_end is not None:
             self.on_end()

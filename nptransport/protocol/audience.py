@@ -17,6 +17,8 @@ _EVERYTHING = [bytes([lead]) for lead in [*range(0x80), *range(0x81, 0x90), *ran
 
 _LATEST_WAITING = 2  # one on its way, one behind it; what is newer than that is kept here and replaced by newer still
 
+_FEW = 3  # messages: one on its way, and two that have been read and are coming back to us
+
 
 class Outlet:
     """The way to one subscriber of ours; or, with ``number`` b"", to all plain ZeroMQ subscribers together."""
@@ -34,6 +36,7 @@ class Outlet:
         self.dropped_for_bytes = 0
         self.waiting = Readings()
         """Large messages that ZeroMQ holds for it."""
+        self._returned = 0
         self.behind: dict[bytes, Any] = {}
         """With Mode.LATEST, what is to be sent once there is room: the newest of each topic."""
         self.untold: set[bytes] = set()
@@ -46,15 +49,26 @@ class Outlet:
     def wants(self, topic: bytes) -> bool:
         return any(topic.startswith(prefix) for prefix in self.prefixes)
 
-    def has_room(self, nbytes: int, free: int) -> bool:
-        """Whether a large message may wait for it; ``free``: what is left of all bytes that may, this one's included.
+    def has_room(self, nbytes: int, free: int, share: int) -> bool:
+        """Whether a large message may wait for it.
 
-        Nobody may have more waiting than is left free: the dynamic threshold of shared-memory switches (Choudhury and
-        Hahne, IEEE/ACM Transactions on Networking 6, 1998). Whoever is stuck fills up to a part, and the others go on.
+        Nobody may have more waiting than half of what is left free: the dynamic threshold of shared-memory switches
+        (Choudhury and Hahne, IEEE/ACM Transactions on Networking 6, 1998). Whoever is stuck fills up to a part, and the
+        others go on.
+
+        Args:
+            free: what is left of all bytes that may wait.
+            share: what each may have in any case, for a few messages, as long as some is left.
         """
         if self.mode is Mode.LATEST and self.waiting.messages >= _LATEST_WAITING:
             return False
-        return self.waiting.nbytes + nbytes <= free or not self.waiting.messages
+        allowed = max(free // 2, min(share, _FEW * nbytes))
+        return self.waiting.nbytes + nbytes <= allowed or not self.waiting.messages
+
+    def progresses(self) -> bool:
+        """Whether it has read something since this was asked last: then more may be on its way back to us."""
+        before, self._returned = self._returned, self.waiting.returned
+        return self._returned > before
 
 
 class Route:
