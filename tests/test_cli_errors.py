@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import PROGRAM, run
+from command_line import PROGRAM, receiver, run
 
 import nptransport as npt
 
@@ -156,6 +156,25 @@ def test_stdout_that_cannot_be_written(tmp_path: Path) -> None:
     program = ["bash", "-c", 'exec "$@" > /dev/full', "bash", *PROGRAM]
     where = ["--bind", "tcp://127.0.0.1:*", "--out", tmp_path / "out", "--timeout", "0.1"]
     assert complaint("recv", *where, "--json", program=program, code=1) == "cannot write: No space left on device"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes descriptors with a POSIX shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_are_not_written_to_and_nobody_minds(tmp_path: Path, closed: str) -> None:
+    np.save(tmp_path / "a.npy", np.arange(3))
+    program = ["bash", "-c", f'exec "$@" {closed}', "bash", *PROGRAM]
+    assert run("--help", program=program).returncode == 0
+    assert run("send", "--connect", "nowhere", tmp_path / "a.npy", program=program).returncode == 2
+    with receiver(tmp_path) as recv:
+        sent = run("send", "--connect", recv.address, "--verify", tmp_path / "a.npy", program=program)
+        assert sent.returncode == 0
+        assert recv.wait() == 0
+        assert recv.files == {"a.npy": "verified"}
+
+
+def test_what_is_named_can_neither_end_the_line_nor_paint_on_the_terminal(tmp_path: Path) -> None:
+    assert complaint("send", *NOWHERE, tmp_path / "a\n\x1b[31mb.npy").endswith("a \\x1b[31mb.npy: No such file or directory")
+    assert complaint("recv", "--bind", "tcp://a\nb\x1b", "--out", "out").startswith("tcp://a b\\x1b: expected")
 
 
 def without(*modules: str) -> list[str]:

@@ -21,9 +21,11 @@ def main() -> int:
     try:
         import click  # noqa: F401
         import rich  # noqa: F401
+
+        from .app import run
     except ModuleNotFoundError as missing:
         sys.stderr.write(f"nptransport: the command line needs {missing.name}: pip install 'nptransport[cli]'\n")
         return 2
-    from .app import run
-
+    except KeyboardInterrupt:  # in the middle of the imports, which take their time
+        return 130
     return run(sys.argv[1:])
