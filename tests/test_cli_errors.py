@@ -173,7 +173,9 @@ def test_streams_that_are_closed_are_not_written_to_and_nobody_minds(tmp_path: P
 
 
 def test_what_is_named_can_neither_end_the_line_nor_paint_on_the_terminal(tmp_path: Path) -> None:
-    assert complaint("send", *NOWHERE, tmp_path / "a\n\x1b[31mb.npy").endswith("a \\x1b[31mb.npy: No such file or directory")
+    assert complaint("send", *NOWHERE, tmp_path / "a\n\x1b[31mb.npy").endswith(
+        "a \\x1b[31mb.npy: No such file or directory"
+    )
     assert complaint("recv", "--bind", "tcp://a\nb\x1b", "--out", "out").startswith("tcp://a b\\x1b: expected")
 
 

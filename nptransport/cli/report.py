@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -13,6 +12,7 @@ import click
 from rich.filesize import decimal
 
 from .progress import Bar, Display, Ticker
+from .terminal import can_repaint
 
 __all__ = ["Outcome", "Report"]
 
@@ -44,7 +44,7 @@ class Report:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._display: Display = Bar() if sys.stderr.isatty() else Display() if as_json else Ticker()
+        self._display: Display = Bar() if can_repaint() else Display() if as_json else Ticker()
         self._started: float | None = None
         self.outcomes: dict[str, int] = {}
         """How many files, by status."""
