@@ -133,6 +133,13 @@ def test_files_that_hold_nothing_to_send(tmp_path: Path) -> None:
         assert expected in complaint("send", *NOWHERE, tmp_path / name, tmp_path / "good.npy")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npy")
+    assert "pipe.npy: no regular file" in complaint("send", *NOWHERE, tmp_path / "pipe.npy")
+    assert "no regular file" in complaint("send", *NOWHERE, os.devnull)
+
+
 def test_two_files_that_would_arrive_as_one(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     for path in (tmp_path / "a.npy", tmp_path / "sub" / "a.npy"):
