@@ -62,6 +62,11 @@ def test_the_help_lists_the_commands_and_the_exit_codes() -> None:
             ["recv", "--bind", "tcp://192.0.2.1:5555", "--out", "out"],
             "tcp://192.0.2.1:5555: no address of this machine",
         ),
+        (["send", "a.npy", *NOWHERE, "--timeout", "nan"], "'--timeout': nan is no finite number"),
+        (["send", "a.npy", *NOWHERE, "--timeout", "inf"], "'--timeout': inf is no finite number"),
+        (["send", "a.npy", *NOWHERE, "--rate", "nan"], "'--rate': nan is no finite number"),
+        (["recv", *NOWHERE, "--out", "out", "--timeout", "nan"], "'--timeout': nan is no finite number"),
+        (["demo", "--seconds", "nan"], "'--seconds': nan is no finite number"),
         (["demo", "--viewers", "0"], "--viewers"),
     ],
 )
@@ -77,6 +82,15 @@ def test_a_port_that_is_in_use(tmp_path: Path) -> None:
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
         assert f"{address}: in use" in complaint("recv", "--bind", address, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_noticed_before_anything_comes(tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    if os.access(folder, os.W_OK):
+        pytest.skip("may write anywhere: run as root")
+    said = complaint("recv", "--bind", "tcp://127.0.0.1:*", "--out", folder)
+    assert said.startswith(f"--out {folder}: not writable")
 
 
 def bad_files(folder: Path) -> dict[str, str]:
@@ -153,9 +167,9 @@ def test_nobody_there(tmp_path: Path) -> None:
     sent = run("send", *NOWHERE, "--timeout", "0.3", tmp_path / "a.npy")
     assert sent.returncode == 3
     assert sent.stderr == "nptransport: tcp://127.0.0.1:9: no receiver came within 0.3 s\n"
-    came = run("recv", "--bind", "tcp://127.0.0.1:*", "--out", tmp_path / "out", "--timeout", "0.3")
-    assert came.returncode == 3
-    assert "nothing came for 0.3 s" in came.stderr
+    assert sent.stdout == ""
+    said = complaint("recv", *NOWHERE, "--out", tmp_path / "out", "--timeout", "0.3", code=3)
+    assert said == "tcp://127.0.0.1:9: nothing came for 0.3 s; senders that are connected: none"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")

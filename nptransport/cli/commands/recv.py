@@ -61,8 +61,14 @@ def command(
                 report.listening(address)
         receiving = Receiving(out, report, overwrite=overwrite, verify=verify)
         intake = Intake(consumer, receiving, report, interruption, timeout=timeout, count=count, forever=forever)
-        code = intake.run()
+        silence: Stop | None = None
+        try:
+            code = intake.run()
+        except Stop as stop:
+            silence, code = stop, stop.code
         report.summary(code, malformed=receiving.malformed, refused=receiving.refused)
+        if silence is not None:
+            raise silence
         return code
 
 
@@ -71,3 +77,5 @@ def _make_folder(path: str) -> None:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
         raise Stop(ExitCode.USAGE, f"--out {path}: {error.strerror}") from None
+    if not os.access(path, os.W_OK | os.X_OK):  # better said now than of every file
+        raise Stop(ExitCode.USAGE, f"--out {path}: not writable; choose another folder, or change its permissions")
