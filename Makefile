@@ -31,7 +31,7 @@ $(VENV)/%.stamp: pyproject.toml | $(RUN)
 	@echo "installing what make $* needs into $(VENV) ..."
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[$*]' >$(VENV)/pip.log 2>&1 || \
 	  { echo "make: pip could not install the extra '$*' (is there a network?):" \
-	    "$$(grep -i 'error' $(VENV)/pip.log | tail -n 1)   more in $(VENV)/pip.log" >&2; exit 1; }
+	    "$$(sed -n 's/^ *ERROR: //p' $(VENV)/pip.log | tail -n 1); more in $(VENV)/pip.log" >&2; exit 1; }
 	@touch $@
 
 $(RUN):

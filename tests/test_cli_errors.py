@@ -172,6 +172,16 @@ def test_nobody_there(tmp_path: Path) -> None:
     assert said == "tcp://127.0.0.1:9: nothing came for 0.3 s; senders that are connected: none"
 
 
+def test_a_host_whose_name_means_nothing_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(3))
+    where = ["--connect", "tcp://no..host:5555", "--timeout", "2"]  # known to be none without asking anybody
+    expected = "; the name no..host cannot be resolved: is it spelled right?"
+    assert complaint("recv", *where, "--out", tmp_path / "out", code=3).endswith(expected)
+    sent = run("send", *where, tmp_path / "a.npy")
+    assert sent.returncode == 3
+    assert all(line.endswith(expected) for line in sent.stderr.splitlines())
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_stdout_that_cannot_be_written(tmp_path: Path) -> None:
     program = ["bash", "-c", 'exec "$@" > /dev/full', "bash", *PROGRAM]

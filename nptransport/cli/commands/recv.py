@@ -9,6 +9,7 @@ import click
 import nptransport as npt
 
 from ..exits import ExitCode, Stop
+from ..lookup import Lookup
 from ..options import address_options, as_limits, check_addresses, json_option, limit_option, timeout_option
 from ..report import Report
 from ..signals import interruptible
@@ -59,6 +60,7 @@ def command(
         if bind:
             for address in consumer.addresses:
                 report.listening(address)
+        lookup = Lookup(connect)
         receiving = Receiving(out, report, overwrite=overwrite, verify=verify)
         intake = Intake(consumer, receiving, report, interruption, timeout=timeout, count=count, forever=forever)
         silence: Stop | None = None
@@ -68,7 +70,7 @@ def command(
             silence, code = stop, stop.code
         report.summary(code, malformed=receiving.malformed, refused=receiving.refused)
         if silence is not None:
-            raise silence
+            raise Stop(silence.code, f"{silence}{lookup.verdict}")
         return code
 
 

@@ -58,7 +58,7 @@ def command(
         if bind:
             for address in producer.addresses:
                 report.listening(address)
-        line = Line(producer, report, interruption, timeout)
+        line = Line(producer, report, interruption, connect=connect, timeout=timeout)
         try:
             Sending(line, report, verify=verify, rate=rate, limits=limits).run(sources)
         except Stop as stop:
