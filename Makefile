@@ -30,11 +30,14 @@ clean:
 $(VENV)/%.stamp: pyproject.toml | $(RUN)
 	@echo "installing what make $* needs into $(VENV) ..."
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[$*]' >$(VENV)/pip.log 2>&1 || \
-	  { echo "make: pip could not install the extra '$*': is there a network? ($(VENV)/pip.log)" >&2; exit 1; }
+	  { echo "make: pip could not install the extra '$*' (is there a network?):" \
+	    "$$(sed -n 's/^ *ERROR: //p' $(VENV)/pip.log | tail -n 1); more in $(VENV)/pip.log" >&2; exit 1; }
 	@touch $@
 
 $(RUN):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
 	  { echo "make: Python 3.10 or later is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) 2>/dev/null || \
-	  { rm -rf $(VENV); echo "make: $(PYTHON) has no venv module: apt install python3-venv, or another Python" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "make: $(PYTHON) has no venv module: apt install python3-venv, or another Python" >&2; exit 1; }
+	@said=$$($(PYTHON) -m venv --clear $(VENV) 2>&1) || \
+	  { echo "make: cannot make $(VENV): $$(echo "$$said" | tail -n 1)" >&2; exit 1; }

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import PROGRAM, run
+from command_line import PROGRAM, receiver, run
 
 import nptransport as npt
 
@@ -62,6 +62,11 @@ def test_the_help_lists_the_commands_and_the_exit_codes() -> None:
             ["recv", "--bind", "tcp://192.0.2.1:5555", "--out", "out"],
             "tcp://192.0.2.1:5555: no address of this machine",
         ),
+        (["send", "a.npy", *NOWHERE, "--timeout", "nan"], "'--timeout': nan is no finite number"),
+        (["send", "a.npy", *NOWHERE, "--timeout", "inf"], "'--timeout': inf is no finite number"),
+        (["send", "a.npy", *NOWHERE, "--rate", "nan"], "'--rate': nan is no finite number"),
+        (["recv", *NOWHERE, "--out", "out", "--timeout", "nan"], "'--timeout': nan is no finite number"),
+        (["demo", "--seconds", "nan"], "'--seconds': nan is no finite number"),
         (["demo", "--viewers", "0"], "--viewers"),
     ],
 )
@@ -77,6 +82,15 @@ def test_a_port_that_is_in_use(tmp_path: Path) -> None:
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
         assert f"{address}: in use" in complaint("recv", "--bind", address, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_noticed_before_anything_comes(tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    if os.access(folder, os.W_OK):
+        pytest.skip("may write anywhere: run as root")
+    said = complaint("recv", "--bind", "tcp://127.0.0.1:*", "--out", folder)
+    assert said.startswith(f"--out {folder}: not writable")
 
 
 def bad_files(folder: Path) -> dict[str, str]:
@@ -133,6 +147,13 @@ def test_files_that_hold_nothing_to_send(tmp_path: Path) -> None:
         assert expected in complaint("send", *NOWHERE, tmp_path / name, tmp_path / "good.npy")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npy")
+    assert "pipe.npy: no regular file" in complaint("send", *NOWHERE, tmp_path / "pipe.npy")
+    assert "no regular file" in complaint("send", *NOWHERE, os.devnull)
+
+
 def test_two_files_that_would_arrive_as_one(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     for path in (tmp_path / "a.npy", tmp_path / "sub" / "a.npy"):
@@ -146,9 +167,19 @@ def test_nobody_there(tmp_path: Path) -> None:
     sent = run("send", *NOWHERE, "--timeout", "0.3", tmp_path / "a.npy")
     assert sent.returncode == 3
     assert sent.stderr == "nptransport: tcp://127.0.0.1:9: no receiver came within 0.3 s\n"
-    came = run("recv", "--bind", "tcp://127.0.0.1:*", "--out", tmp_path / "out", "--timeout", "0.3")
-    assert came.returncode == 3
-    assert "nothing came for 0.3 s" in came.stderr
+    assert sent.stdout == ""
+    said = complaint("recv", *NOWHERE, "--out", tmp_path / "out", "--timeout", "0.3", code=3)
+    assert said == "tcp://127.0.0.1:9: nothing came for 0.3 s; senders that are connected: none"
+
+
+def test_a_host_whose_name_means_nothing_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(3))
+    where = ["--connect", "tcp://no..host:5555", "--timeout", "2"]  # known to be none without asking anybody
+    expected = "; the name no..host cannot be resolved: is it spelled right?"
+    assert complaint("recv", *where, "--out", tmp_path / "out", code=3).endswith(expected)
+    sent = run("send", *where, tmp_path / "a.npy")
+    assert sent.returncode == 3
+    assert all(line.endswith(expected) for line in sent.stderr.splitlines())
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
@@ -156,6 +187,27 @@ def test_stdout_that_cannot_be_written(tmp_path: Path) -> None:
     program = ["bash", "-c", 'exec "$@" > /dev/full', "bash", *PROGRAM]
     where = ["--bind", "tcp://127.0.0.1:*", "--out", tmp_path / "out", "--timeout", "0.1"]
     assert complaint("recv", *where, "--json", program=program, code=1) == "cannot write: No space left on device"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes descriptors with a POSIX shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_are_not_written_to_and_nobody_minds(tmp_path: Path, closed: str) -> None:
+    np.save(tmp_path / "a.npy", np.arange(3))
+    program = ["bash", "-c", f'exec "$@" {closed}', "bash", *PROGRAM]
+    assert run("--help", program=program).returncode == 0
+    assert run("send", "--connect", "nowhere", tmp_path / "a.npy", program=program).returncode == 2
+    with receiver(tmp_path) as recv:
+        sent = run("send", "--connect", recv.address, "--verify", tmp_path / "a.npy", program=program)
+        assert sent.returncode == 0
+        assert recv.wait() == 0
+        assert recv.files == {"a.npy": "verified"}
+
+
+def test_what_is_named_can_neither_end_the_line_nor_paint_on_the_terminal(tmp_path: Path) -> None:
+    assert complaint("send", *NOWHERE, tmp_path / "a\n\x1b[31mb.npy").endswith(
+        "a \\x1b[31mb.npy: No such file or directory"
+    )
+    assert complaint("recv", "--bind", "tcp://a\nb\x1b", "--out", "out").startswith("tcp://a b\\x1b: expected")
 
 
 def without(*modules: str) -> list[str]:

@@ -255,6 +255,15 @@ def test_junk_from_a_socket_is_counted_and_described(recv: Receiver, tmp_path: P
     assert "skipped a message: " in recv.stderr
 
 
+def test_a_sender_that_goes_between_two_files_is_mentioned(recv: Receiver) -> None:
+    with npt.Producer(connect=recv.address) as producer:
+        for word in [begin(files=2), *whole("a.npy"), {"word": "finish", "stopped": True}]:
+            producer.send(word, timeout=10)
+    assert recv.wait() == 1
+    assert recv.files == {"a.npy": "written"}
+    assert recv.stderr == "not all files of a sender came: its sender was stopped\n"
+
+
 def test_frames_of_a_sender_that_began_before_are_not_taken_for_a_file(tmp_path: Path) -> None:
     with receiver(tmp_path, "--timeout", "1") as recv:
         with npt.Producer(connect=recv.address) as producer:

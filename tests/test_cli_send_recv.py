@@ -106,6 +106,38 @@ def test_pictures_and_video_arrive_as_they_are_decoded(tmp_path: Path) -> None:
     assert np.load(recv.folder / "deep.png.npy").dtype == np.uint16
 
 
+def test_black_and_white_pictures_arrive(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    image = pytest.importorskip("PIL.Image")
+    pixels = random.integers(0, 2, (9, 11)).astype(bool)
+    image.fromarray(pixels).save(tmp_path / "bits.png")
+    with receiver(tmp_path) as recv:
+        sent = run("send", "--connect", recv.address, "--verify", tmp_path / "bits.png")
+        assert recv.wait() == 0, recv.stderr
+    assert sent.returncode == 0, sent.stderr
+    same(np.load(recv.folder / "bits.png.npy"), pixels)
+
+
+def test_elements_that_are_no_value_of_their_dtype_are_refused_where_the_file_is(tmp_path: Path) -> None:
+    two = np.array([0, 1, 2], np.uint8).view(bool)
+    paths = [
+        save(tmp_path, "bool", two),
+        save(tmp_path, "text", np.array([0x110000], np.uint32).view("U1")),
+        save(tmp_path, "field", two.view([("a", bool)])),
+        save(tmp_path, "good", ARRAYS["vector"]),
+    ]
+    with receiver(tmp_path) as recv:
+        sent = run("send", "--connect", recv.address, "--json", *paths)
+        assert recv.wait() == 1
+    assert sent.returncode == 1
+    reasons = {event["file"]: event.get("reason", "") for event in events(sent.stdout) if event["event"] == "file"}
+    assert [name for name, reason in reasons.items() if "no value of its dtype" in reason] == [
+        p.name for p in paths[:3]
+    ]
+    assert recv.names() == ["good.npy"]
+    assert recv.events()[-1]["malformed"] == 0
+
+
 def same(here: Array, there: Array) -> None:
     assert (here.dtype, here.shape, here.flags.f_contiguous) == (there.dtype, there.shape, there.flags.f_contiguous)
     assert here.tobytes() == there.tobytes()

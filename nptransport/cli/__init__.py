@@ -7,6 +7,8 @@ Knows the public surface of the package only. One file a command, in ``commands/
     transfer/     files as messages, and messages as files; no option, no terminal
     demo/         the camera, the viewers and the screen of ``nptransport demo``
     report.py     one line a file, a progress bar or JSON: whatever ``send`` and ``recv`` show
+    lookup.py     whether the names of hosts can be resolved
+    terminal.py   whether there is something to paint on
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ def main() -> int:
     try:
         import click  # noqa: F401
         import rich  # noqa: F401
+
+        from .app import run
     except ModuleNotFoundError as missing:
         sys.stderr.write(f"nptransport: the command line needs {missing.name}: pip install 'nptransport[cli]'\n")
         return 2
-    from .app import run
-
+    except KeyboardInterrupt:  # in the middle of the imports, which take their time
+        return 130
     return run(sys.argv[1:])

@@ -58,14 +58,15 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command that ``arguments`` name; its exit code."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # NumPy's and Pillow's are for programmers
-    logging.lastResort = None  # our commands say it in their own words
+    logging.getLogger().addHandler(logging.NullHandler())  # our commands say it in their own words
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
     code, line = _attempt(arguments)
     if line:
         with contextlib.suppress(OSError):
-            click.echo(f"nptransport: {line}", err=True)
+            click.echo(f"nptransport: {_one_line(line)}", err=True)
     try:
         sys.stdout.flush()
     except OSError:  # whoever read our output has gone; let the interpreter not complain about it again
@@ -84,9 +85,9 @@ def _attempt(arguments: Sequence[str]) -> tuple[int, str]:
         return stop.code, str(stop)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "nptransport"
-        return ExitCode.USAGE, f"{_one_line(error.format_message())} (see {path} --help)"
+        return ExitCode.USAGE, f"{error.format_message()} (see {path} --help)"
     except click.ClickException as error:
-        return ExitCode.USAGE, _one_line(error.format_message())
+        return ExitCode.USAGE, error.format_message()
     except npt.AddressError as error:
         return ExitCode.USAGE, str(error)
     except npt.Timeout as error:
@@ -96,18 +97,29 @@ def _attempt(arguments: Sequence[str]) -> tuple[int, str]:
     except BrokenPipeError:
         return ExitCode.FAILED, ""
     except npt.TransportError as error:
-        return ExitCode.FAILED, _one_line(str(error))
+        return ExitCode.FAILED, str(error)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else "cannot write: " if error.errno == errno.ENOSPC else ""
-        return ExitCode.FAILED, _one_line(f"{where}{error.strerror or error}")
+        return ExitCode.FAILED, f"{where}{error.strerror or error}"
     except MemoryError as error:
-        return ExitCode.FAILED, _one_line(f"not enough memory: {error}")
+        return ExitCode.FAILED, f"not enough memory: {error}"
     except Exception as error:
         if os.environ.get(_TRACEBACK):
             raise
-        what = _one_line(f"{type(error).__name__}: {error}")
+        what = f"{type(error).__name__}: {error}"
         return ExitCode.FAILED, f"a bug of nptransport's: {what}. Please report it, with what {_TRACEBACK}=1 shows"
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """What can neither end the line nor paint on the terminal: names of files and what peers say are part of it."""
+    letters = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in letters)
+
+
+def _open_closed_streams() -> None:
+    """Whoever started us with ``>&-`` does not want to read; but the next socket must not become our stdout."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115

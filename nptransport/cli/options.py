@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -9,7 +10,16 @@ import click
 
 import nptransport as npt
 
-__all__ = ["address_options", "as_limits", "check_addresses", "json_option", "limit_option", "timeout_option"]
+__all__ = [
+    "POSITIVE",
+    "Number",
+    "address_options",
+    "as_limits",
+    "check_addresses",
+    "json_option",
+    "limit_option",
+    "timeout_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,10 +62,22 @@ def as_limits(limit_bytes: int) -> npt.Limits:
     return npt.Limits(max_total_bytes=limit_bytes)
 
 
+class Number(click.FloatRange):
+    """A number that is one: a comparison with NaN is never true, so that nothing would ever be due."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no finite number.", param, ctx)
+        return number
+
+
+POSITIVE = Number(min=0, min_open=True)
+
+
 def timeout_option(help_text: str) -> Callable[[F], F]:
     """``--timeout`` in seconds; None without it."""
-    seconds = click.FloatRange(min=0, min_open=True)
-    return click.option("--timeout", metavar="SECONDS", type=seconds, help=help_text)
+    return click.option("--timeout", metavar="SECONDS", type=POSITIVE, help=help_text)
 
 
 def json_option(function: F) -> F:

@@ -51,10 +51,12 @@ class Ticker(Display):
     """A line a second, at most."""
 
     def __init__(self) -> None:
-        self._last = time.monotonic()
+        self._last: float | None = None
         self._bytes = 0
 
     def moved(self, file: str, frame: int, frames: int | None, nbytes: int) -> None:
+        if self._last is None:  # the time before the first frame says nothing about the speed
+            self._last = time.monotonic()
         self._bytes += nbytes
         elapsed = time.monotonic() - self._last
         if elapsed >= _INTERVAL:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -13,6 +12,7 @@ import click
 from rich.filesize import decimal
 
 from .progress import Bar, Display, Ticker
+from .terminal import can_repaint
 
 __all__ = ["Outcome", "Report"]
 
@@ -44,7 +44,7 @@ class Report:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._display: Display = Bar() if sys.stderr.isatty() else Display() if as_json else Ticker()
+        self._display: Display = Bar() if can_repaint() else Display() if as_json else Ticker()
         self._started: float | None = None
         self.outcomes: dict[str, int] = {}
         """How many files, by status."""
@@ -111,18 +111,21 @@ class Report:
         self._display.print(f"{status}  {outcome.file}  {rest}", err=False)
 
     def summary(self, code: int, **counts: int) -> None:
-        """The last word; ``counts`` are named only where they are not 0."""
+        """The last word, if there has been any other; ``counts`` are named only where they are not 0."""
         self._display.stop()
         seconds = time.monotonic() - self._started if self._started else 0.0
         if self._as_json:
             facts = {"frames": self._frames, "bytes": self._nbytes, "seconds": round(seconds, 3)}
             self._event("summary", files=self.files, failed=self.failed, **facts, **counts, exit=code)
             return
+        interrupted = code > 128
+        if self._started is None and not interrupted and not any(counts.values()):
+            return
         parts = [f"{count} {status}" for status, count in self.outcomes.items()]
         files = _count(self.files, "file") + (f" ({', '.join(parts)})" if parts else "")
         speed = f", {decimal(int(self._nbytes / seconds))}/s" if seconds else ""
         told = "".join(f"; {count} {name}" for name, count in counts.items() if count)
-        told += "; interrupted" * (code > 128)
+        told += "; interrupted" * interrupted
         line = f"{files}, {_count(self._frames, 'frame')}, {decimal(self._nbytes)} in {seconds:.2f} s{speed}{told}"
         self._display.print(line, err=False)
 

@@ -9,18 +9,16 @@ from rich.filesize import decimal
 
 from ..demo.show import Result, perform
 from ..exits import ExitCode
-from ..options import json_option
+from ..options import Number, json_option
 from ..signals import interruptible
 
 __all__ = ["command"]
 
 
 @click.command("demo", short_help="See photographs stream between processes.")
-@click.option("--seconds", type=click.FloatRange(0.5, 3600), default=8, show_default=True, help="How long to stream.")
+@click.option("--seconds", type=Number(0.5, 3600), default=8, show_default=True, help="How long to stream.")
 @click.option("--viewers", type=click.IntRange(1, 16), default=2, show_default=True, help="Processes that receive.")
-@click.option(
-    "--rate", metavar="FPS", type=click.FloatRange(1, 1000), default=60, show_default=True, help="Frames a second."
-)
+@click.option("--rate", metavar="FPS", type=Number(1, 1000), default=60, show_default=True, help="Frames a second.")
 @json_option
 def command(seconds: float, viewers: int, rate: float, as_json: bool) -> int:
     """A camera in one process films photographs; viewers in others get its frames in turn, over tcp.

@@ -9,6 +9,7 @@ import click
 import nptransport as npt
 
 from ..exits import ExitCode, Stop
+from ..lookup import Lookup
 from ..options import address_options, as_limits, check_addresses, json_option, limit_option, timeout_option
 from ..report import Report
 from ..signals import interruptible
@@ -59,10 +60,17 @@ def command(
         if bind:
             for address in consumer.addresses:
                 report.listening(address)
+        lookup = Lookup(connect)
         receiving = Receiving(out, report, overwrite=overwrite, verify=verify)
         intake = Intake(consumer, receiving, report, interruption, timeout=timeout, count=count, forever=forever)
-        code = intake.run()
+        silence: Stop | None = None
+        try:
+            code = intake.run()
+        except Stop as stop:
+            silence, code = stop, stop.code
         report.summary(code, malformed=receiving.malformed, refused=receiving.refused)
+        if silence is not None:
+            raise Stop(silence.code, f"{silence}{lookup.verdict}")
         return code
 
 
@@ -71,3 +79,5 @@ def _make_folder(path: str) -> None:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
         raise Stop(ExitCode.USAGE, f"--out {path}: {error.strerror}") from None
+    if not os.access(path, os.W_OK | os.X_OK):  # better said now than of every file
+        raise Stop(ExitCode.USAGE, f"--out {path}: not writable; choose another folder, or change its permissions")

@@ -9,7 +9,7 @@ import click
 import nptransport as npt
 
 from ..exits import ExitCode, Stop
-from ..options import address_options, as_limits, check_addresses, json_option, limit_option, timeout_option
+from ..options import POSITIVE, address_options, as_limits, check_addresses, json_option, limit_option, timeout_option
 from ..report import Report
 from ..signals import interruptible
 from ..transfer.line import Line
@@ -23,7 +23,7 @@ __all__ = ["command"]
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @address_options
 @click.option("--split", is_flag=True, help="Send each array frame by frame, along its first axis.")
-@click.option("--rate", metavar="FPS", type=click.FloatRange(0, min_open=True), help="Frames a second, at most.")
+@click.option("--rate", metavar="FPS", type=POSITIVE, help="Frames a second, at most.")
 @timeout_option("How long to wait for the receiver, and for room there.")
 @click.option("--verify", is_flag=True, help="Send digests along, so that the receiver compares what it wrote.")
 @json_option
@@ -58,7 +58,7 @@ def command(
         if bind:
             for address in producer.addresses:
                 report.listening(address)
-        line = Line(producer, report, interruption, timeout)
+        line = Line(producer, report, interruption, connect=connect, timeout=timeout)
         try:
             Sending(line, report, verify=verify, rate=rate, limits=limits).run(sources)
         except Stop as stop:

@@ -23,6 +23,8 @@ __all__ = ["Lines", "Screen"]
 _INTERVAL = 0.2
 _LINES = 1.0
 _TABLE_ROWS = 10  # and the lines around it
+_COLUMNS = ["frames", "frames/s", "MB/s", "median ms", "p99 ms", "lost"]
+_GO_FIRST = ["p99 ms", "MB/s", "median ms", "frames/s"]  # in a terminal that is too narrow
 
 
 class Lines:
@@ -45,7 +47,9 @@ class Lines:
     def show(self, camera: Tally, viewers: Sequence[Tally], *, at_last: bool = False) -> None:
         """Where they are now, if it is time for that; ``at_last``: in any case."""
         now = time.monotonic()
-        if now - self._last < _LINES or at_last or not any(viewer.frames for viewer in viewers):
+        if not any(viewer.frames for viewer in viewers):
+            self._last = now
+        if now - self._last < _LINES or at_last:
             return
         self._last = now
         parts = []
@@ -80,13 +84,13 @@ class Screen(Lines):
         picture = next((viewer.picture for viewer in viewers if viewer.picture is not None), None)
         if picture is not None:
             parts += self._paint(picture)
-        parts.append(_table(camera, viewers))
+        parts.append(_fitting_table(self._console, camera, viewers))
         self._live.update(Group(*parts), refresh=True)
 
     def _paint(self, picture: np.ndarray[Any, Any]) -> list[Text]:
         """Two pixels a character, as far as there is room and colour."""
         console = self._console
-        if console.color_system not in ("truecolor", "256"):
+        if console.no_color or console.color_system not in ("truecolor", "256"):
             return []
         if console.height < _TABLE_ROWS + len(picture) // 2:
             picture = picture[::2, ::2]
@@ -102,27 +106,44 @@ def _paint_row(upper: np.ndarray[Any, Any], lower: np.ndarray[Any, Any]) -> Text
     return row
 
 
-def _table(camera: Tally, viewers: Sequence[Tally]) -> Table:
-    table = Table("process", box=SIMPLE_HEAD)
-    for name in ("frames", "frames/s", "MB/s", "median ms", "p99 ms", "lost"):
-        table.add_column(name, justify="right")
-    table.add_row(camera.who, f"{camera.frames}", *_speed([camera]))
-    for viewer in viewers:
-        table.add_row(viewer.who, f"{viewer.frames}", *_speed([viewer]), *_latency([viewer]))
-    if viewers:
-        frames, lost = sum(viewer.frames for viewer in viewers), f"{lost_so_far(viewers)}"
-        table.add_section()
-        table.add_row("all viewers", f"{frames}", *_speed(viewers), *_latency(viewers), lost, style="bold")
+def _fitting_table(console: Console, camera: Tally, viewers: Sequence[Tally]) -> Table:
+    """With as many columns as there is room for."""
+    unbounded = console.options.update(width=1000)
+    for gone in range(len(_GO_FIRST) + 1):
+        columns = [name for name in _COLUMNS if name not in _GO_FIRST[:gone]]
+        table = _table(columns, camera, viewers)
+        if console.measure(table, options=unbounded).maximum <= console.width:
+            break
     return table
 
 
-def _speed(tallies: Sequence[Tally]) -> list[str]:
-    speeds = np.sum([tally.speed() for tally in tallies], axis=0)
-    return [f"{speeds[0]:.1f}", f"{speeds[1] / 1e6:.1f}"]
+def _table(columns: Sequence[str], camera: Tally, viewers: Sequence[Tally]) -> Table:
+    table = Table("process", box=SIMPLE_HEAD)
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+
+    def add(who: str, tallies: Sequence[Tally], more: dict[str, str], style: str = "") -> None:
+        frames = f"{sum(tally.frames for tally in tallies)}"
+        cells = {"frames": frames, **_speed(tallies), **more}
+        table.add_row(who, *(cells.get(name, "") for name in columns), style=style)
+
+    add(camera.who, [camera], {})
+    for viewer in viewers:
+        add(viewer.who, [viewer], _latency([viewer]))
+    if viewers:
+        table.add_section()
+        add("all viewers", viewers, {**_latency(viewers), "lost": f"{lost_so_far(viewers)}"}, style="bold")
+    return table
 
 
-def _latency(tallies: Sequence[Tally]) -> list[str]:
+def _speed(tallies: Sequence[Tally]) -> dict[str, str]:
+    frames, nbytes = np.sum([tally.speed() for tally in tallies], axis=0)
+    return {"frames/s": f"{frames:.1f}", "MB/s": f"{nbytes / 1e6:.1f}"}
+
+
+def _latency(tallies: Sequence[Tally]) -> dict[str, str]:
     latencies = np.concatenate([tally.latencies for tally in tallies])
     if not latencies.size:
-        return ["", ""]
-    return [f"{value * 1000:.1f}" for value in np.percentile(latencies, [50, 99])]
+        return {}
+    median, p99 = np.percentile(latencies, [50, 99]) * 1000
+    return {"median ms": f"{median:.1f}", "p99 ms": f"{p99:.1f}"}

@@ -13,6 +13,7 @@ import nptransport as npt
 
 from ..exits import ExitCode, Stop
 from ..signals import Interruption
+from ..terminal import can_repaint
 from .children import Children
 from .pictures import FRAME_SHAPE, require_photographs
 from .screen import Lines, Screen
@@ -45,7 +46,7 @@ def perform(*, viewers: int, seconds: float, rate: float, interruption: Interrup
     with (
         npt.Consumer(bind="tcp://127.0.0.1:*") as consumer,
         Children() as children,
-        (Screen if console.is_terminal else Lines)(console, title) as screen,
+        (Screen if can_repaint() else Lines)(console, title) as screen,
     ):
 
         def show() -> None:

@@ -6,7 +6,7 @@ import time
 
 import nptransport as npt
 
-from ..exits import ExitCode
+from ..exits import ExitCode, Stop
 from ..report import Report
 from ..signals import Interruption
 from .receiving import Receiving
@@ -48,7 +48,7 @@ class Intake:
         self._heard = self._connected = time.monotonic()
 
     def run(self) -> int:
-        """Take in what comes; the exit code."""
+        """Take in what comes; the exit code. Stop if nothing comes for too long."""
         try:
             while not self._interruption:
                 silence = time.monotonic() - self._heard
@@ -100,9 +100,9 @@ class Intake:
             return self._verdict()
         receiving.drop_all(f"nothing came for {self._timeout:g} s")
         where = ", ".join(self._consumer.addresses)
-        connections = self._consumer.statistics().connections
-        self._report.note(f"{where}: nothing came for {self._timeout:g} s; {connections} senders are connected")
-        return ExitCode.TIMEOUT
+        connected = self._consumer.statistics().connections or "none"
+        silence = f"nothing came for {self._timeout:g} s; senders that are connected: {connected}"
+        raise Stop(ExitCode.TIMEOUT, f"{where}: {silence}")
 
     def _verdict(self) -> int:
         return ExitCode.FAILED if self._report.failed or self._receiving.stopped else ExitCode.OK

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 
 import nptransport as npt
 
 from ..exits import ExitCode, Stop
+from ..lookup import Lookup
 from ..report import Report
 from ..signals import Interruption
 from .words import Word
@@ -28,15 +30,23 @@ class Line:
     """The way to one receiver. Each method raises Stop where there is no use in going on.
 
     Args:
+        connect: those of the producer's addresses that are of the other side.
         timeout: seconds to wait for the receiver, and for room there; None for ever.
     """
 
     def __init__(
-        self, producer: npt.Producer, report: Report, interruption: Interruption, timeout: float | None
+        self,
+        producer: npt.Producer,
+        report: Report,
+        interruption: Interruption,
+        *,
+        connect: Sequence[str],
+        timeout: float | None,
     ) -> None:
         self._producer = producer
         self._report = report
         self._interruption = interruption
+        self._connect = connect
         self._timeout = timeout
         self._where = ", ".join(producer.addresses)
         self._looked = 0.0
@@ -45,14 +55,17 @@ class Line:
     def wait_for_receiver(self) -> None:
         started = time.monotonic()
         told = False
+        lookup = Lookup(self._connect)
         while not self._producer.statistics().connections:
             waited = time.monotonic() - started
             if self._interruption:
                 raise Interrupted
             if self._timeout is not None and waited >= self._timeout:
-                raise Stop(ExitCode.TIMEOUT, f"{self._where}: no receiver came within {self._timeout:g} s")
+                raise Stop(
+                    ExitCode.TIMEOUT, f"{self._where}: no receiver came within {self._timeout:g} s{lookup.verdict}"
+                )
             if waited > _PATIENCE and not told:
-                self._report.note(f"waiting for a receiver at {self._where}")
+                self._report.note(f"waiting for a receiver at {self._where}{lookup.verdict}")
                 told = True
             time.sleep(_LOOK)
 

@@ -72,7 +72,8 @@ def _decode(path: str, plugin: str, like: np.ndarray[Any, Any]) -> Iterator[np.n
                 if (frame.shape, frame.dtype) != (like.shape, like.dtype):
                     found = f"{frame.dtype} {list(frame.shape)}, the first {like.dtype} {list(like.shape)}"
                     raise BadFile(f"its frames do not make one array: frame {index} is {found}")
-                yield frame
+                # Pillow's black and white is 0 and 255, also where it calls that bool.
+                yield frame if frame.dtype != np.bool_ else frame.view(np.uint8) != 0
     except (BadFile, GeneratorExit):
         raise
     except Exception as error:  # noqa: BLE001 - as above

@@ -76,7 +76,7 @@ class Receiving:
     def drop_all(self, reason: str) -> None:
         """Nothing more comes of what has begun. Without a ``reason`` nobody minds."""
         for sender in self._senders.values():
-            sender.drop(reason)
+            self._drop(sender, reason)
         self.stopped += len(self._senders)
         self._senders.clear()
 
@@ -89,8 +89,16 @@ class Receiving:
 
     def _finish(self, source: str, finish: Finish) -> None:
         sender = self._senders.pop(source)
-        sender.drop("its sender was stopped" if finish.stopped else "its sender ended before it was whole")
-        self.stopped += finish.stopped
+        if finish.stopped:
+            self._drop(sender, "its sender was stopped")
+            self.stopped += 1
+        else:
+            sender.drop("its sender ended before it was whole")
+
+    def _drop(self, sender: _Sender, reason: str) -> None:
+        if reason and not sender.is_amid:
+            self._report.note(f"not all files of a sender came: {reason}")
+        sender.drop(reason)
 
     def _tell(self, text: str, count: int) -> None:
         if count <= _SHOWN:
@@ -167,7 +175,8 @@ class _Sender:
     def _fail(self, file: str, error: Exception) -> None:
         outcome = self._outcome if self._outcome.file == file else Outcome(file, "failed")
         outcome.file, outcome.status = plain(file), "differs" if isinstance(error, Differs) else "failed"
-        outcome.reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        where = f"{self._folder}: {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+        outcome.reason = where or str(error)
         if self._incoming is not None:
             self._incoming.discard()
             self._incoming = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import math
 import os
+import stat
 import struct
 import zipfile
 import zlib
@@ -95,6 +96,9 @@ def read_arrays(path: str, *, split: bool, largest: int) -> Iterator[SourceArray
 
 def _suffix(path: str) -> str:
     """ ".npy" or ".npz" if the file is one, or says it is; else ""."""
+    kind = os.stat(path).st_mode
+    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a pipe would be waited for; a folder says itself what it is
+        raise BadFile("no regular file but a pipe or a device, which cannot be read twice; save it to a file first")
     with open(path, "rb") as file:
         start = file.read(len(npy.MAGIC_PREFIX))
     if start == npy.MAGIC_PREFIX or start.startswith(_ZIP):
