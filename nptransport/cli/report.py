@@ -13,6 +13,7 @@ import click
 from rich.filesize import decimal
 
 from .progress import Bar, Display, Ticker
+from .units import counted
 
 __all__ = ["Outcome", "Report"]
 
@@ -119,16 +120,12 @@ class Report:
             self._event("summary", files=self.files, failed=self.failed, **facts, **counts, exit=code)
             return
         parts = [f"{count} {status}" for status, count in self.outcomes.items()]
-        files = _count(self.files, "file") + (f" ({', '.join(parts)})" if parts else "")
+        files = counted(self.files, "file") + (f" ({', '.join(parts)})" if parts else "")
         speed = f", {decimal(int(self._nbytes / seconds))}/s" if seconds else ""
         told = "".join(f"; {count} {name}" for name, count in counts.items() if count)
         told += "; interrupted" * (code > 128)
-        line = f"{files}, {_count(self._frames, 'frame')}, {decimal(self._nbytes)} in {seconds:.2f} s{speed}{told}"
+        line = f"{files}, {counted(self._frames, 'frame')}, {decimal(self._nbytes)} in {seconds:.2f} s{speed}{told}"
         self._display.print(line, err=False)
 
     def _event(self, event: str, **facts: Any) -> None:
         self._display.print(json.dumps({"event": event, **facts}), err=False)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
