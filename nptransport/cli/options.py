@@ -9,7 +9,15 @@ import click
 
 import nptransport as npt
 
-__all__ = ["address_options", "as_limits", "check_addresses", "json_option", "limit_option", "timeout_option"]
+__all__ = [
+    "address_options",
+    "as_limits",
+    "check_addresses",
+    "json_option",
+    "limit_option",
+    "timeout_option",
+    "watch_options",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,6 +33,12 @@ def address_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def watch_options(function: F) -> F:
+    """ADDRESS, as often as wanted, and the options of those who bind: for commands that look at what others send."""
+    what = click.argument("addresses", metavar="[ADDRESS]...", nargs=-1)
+    return what(address_options(function))
 
 
 def check_addresses(bind: Sequence[str], connect: Sequence[str]) -> None:
