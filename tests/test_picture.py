@@ -14,13 +14,18 @@ pytest.importorskip("rich")
 pytest.importorskip("PIL")
 pytest.importorskip("plotille")
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
+from strategies import arrays, masked_arrays, payloads
 
+import nptransport as npt
 from nptransport.cli.picture.choose import Kind, choose
 from nptransport.cli.picture.numbers import as_numbers, summarize
 from nptransport.cli.picture.scale import scale_colour, scale_grey
 from nptransport.cli.picture.shown import NothingToShow, Shown, show
+from nptransport.cli.watch.outline import outline
 
 RAMP = np.linspace(0, 1, 256 * 16).reshape(16, 256)  # 2-D, and too high to be curves
 RNG = np.random.default_rng(1)
@@ -312,3 +317,26 @@ def test_values_are_shown_as_they_are() -> None:
 def test_texts_of_any_length() -> None:
     with pytest.raises(NothingToShow, match="StringDType is no number"):
         show(np.array(["a"], np.dtypes.StringDType()), "")
+
+
+# Whatever comes
+
+
+@settings(max_examples=300)
+@given(st.one_of(arrays(), masked_arrays(), payloads()), st.booleans())
+def test_any_payload_is_shown_or_refused(payload: Any, colours: bool) -> None:
+    arrived = npt.loads(npt.dumps(payload))
+    assert "\x1b" not in outline(arrived)
+    try:
+        shown = show(arrived, "")
+    except NothingToShow:
+        return
+    assert shown.describe().isprintable()
+    assert drawn(shown, 20, 6, colours=colours)
+    if shown.kind in (Kind.GREY, Kind.COLOUR):  # a figure of matplotlib's takes a while
+        assert shown.save()[0].startswith(b"\x89PNG")
+
+
+def test_keys_that_python_cannot_write() -> None:
+    assert outline({10**5000: 1}) == "{(int): int}"
+    assert show({(10**5000,): np.zeros(9)}, "").path == "(tuple)"

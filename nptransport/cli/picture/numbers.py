@@ -47,8 +47,8 @@ def as_numbers(array: Array) -> tuple[Array, str]:
             return numbers, note
         return np.where(mask, np.nan, numbers), ", ".join(filter(None, [note, "masked as NaN"]))
     with np.errstate(all="ignore"):
-        if array.dtype.type.__module__ == "ml_dtypes":  # bfloat16, int4 and their like
-            return array.astype(np.float32), ""
+        if array.dtype.type.__module__ == "ml_dtypes":  # bfloat16, int4, complex32 and their like
+            return as_numbers(array.astype(np.complex64 if "complex" in array.dtype.name else np.float32))
         if kind in "biu":
             return array.astype(array.dtype.newbyteorder("="), copy=False), ""
         if kind == "f":

@@ -33,7 +33,7 @@ def outline(payload: Any, depth: int = _DEPTH) -> str:
             parts.append(f"… {len(payload) - number} more")
             break
         told = outline(value, depth - 1)
-        parts.append(f"{plain(str(key), _KEY)}: {told}" if isinstance(payload, dict) else told)
+        parts.append(f"{plain(_as_text(key), _KEY)}: {told}" if isinstance(payload, dict) else told)
     return opening + ", ".join(parts) + closing
 
 
@@ -59,7 +59,7 @@ def arrays_in(payload: Any, path: str = "") -> Iterator[tuple[str, Array]]:
         yield path, np.asarray(payload)
     elif isinstance(payload, (dict, list, tuple)):
         for key, value in _entries(payload):
-            step = f".{key}" if isinstance(payload, dict) else f"[{key}]"
+            step = f".{_as_text(key)}" if isinstance(payload, dict) else f"[{key}]"
             yield from arrays_in(value, (path + step).removeprefix("."))
 
 
@@ -84,6 +84,13 @@ def find_array(payload: Any, path: str) -> tuple[str, Array]:
     there = ", ".join(plain(place, _KEY * 2) for place in found[:_ENTRIES])
     wanted = f"no array at {path!r}" if path else f"no array in {outline(payload)}"
     raise LookupError(f"{wanted}; there are: {there}" if there else wanted)
+
+
+def _as_text(key: Any) -> str:
+    try:
+        return str(key)
+    except ValueError:  # whole numbers of more digits than Python writes
+        return f"({type(key).__name__})"
 
 
 def _entries(payload: Any) -> Any:
