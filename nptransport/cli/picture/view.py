@@ -15,7 +15,7 @@ from ..exits import ExitCode, Stop
 from ..plain import plain
 from ..units import as_age
 from ..watch.feed import Feed
-from ..watch.screen import Screen
+from ..watch.screen import Screen, can_be_painted
 from .shown import NothingToShow, Shown, show
 
 __all__ = ["View"]
@@ -44,7 +44,7 @@ class View:
     def run(self) -> None:
         """Until somebody ends it: pictures on a terminal, elsewhere a line now and then."""
         console = Console(highlight=False)
-        if console.is_terminal:
+        if can_be_painted(console):
             self._paint(console)
         else:
             self._print()

@@ -18,6 +18,9 @@ except ImportError:  # Windows
     termios = tty = None  # type: ignore[assignment]
 
 
+_CHARACTERS = 6  # where tcgetattr has them
+
+
 class Keys:
     """The keyboard within a ``with`` block, which gives the terminal back as it was; nothing where there is none."""
 
@@ -31,8 +34,11 @@ class Keys:
             # In the background, setting a terminal would stop the process.
             if termios is not None and os.isatty(terminal) and os.tcgetpgrp(terminal) == os.getpgrp():
                 self._before = termios.tcgetattr(terminal)
-                tty.setcbreak(terminal, termios.TCSADRAIN)
                 self._terminal = terminal
+                tty.setcbreak(terminal, termios.TCSADRAIN)
+                modes = termios.tcgetattr(terminal)
+                modes[_CHARACTERS][termios.VSUSP] = b"\0"  # Ctrl-Z would leave the terminal as it is now
+                termios.tcsetattr(terminal, termios.TCSADRAIN, modes)
         return self
 
     def __exit__(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
 from types import TracebackType
 
@@ -10,7 +12,12 @@ from rich.live import Live
 
 from .keys import Keys
 
-__all__ = ["Screen"]
+__all__ = ["Screen", "can_be_painted"]
+
+
+def can_be_painted(console: Console) -> bool:
+    """Whether stdout is a terminal with a cursor that can be moved."""
+    return sys.stdout.isatty() and console.is_terminal and not console.is_dumb_terminal
 
 
 class Screen:
@@ -19,25 +26,25 @@ class Screen:
     def __init__(self, console: Console, interval: float) -> None:
         self._console = console
         self._interval = interval
+        self._keys = Keys()
         self._live = Live(
             console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
         )
-        self._keys = Keys()
+        self._to_give_back = contextlib.ExitStack()
         self._size = console.size
         self._due = 0.0
 
     def __enter__(self) -> Screen:
-        self._keys.__enter__()
-        self._live.start()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._keys)
+            stack.enter_context(self._live)
+            self._to_give_back = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        try:
-            self._live.stop()
-        finally:
-            self._keys.__exit__(kind, error, traceback)
+        self._to_give_back.close()
 
     @property
     def has_keys(self) -> bool:

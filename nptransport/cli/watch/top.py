@@ -12,7 +12,7 @@ from ..units import counted
 from . import table
 from .board import SORTS, Board
 from .feed import Feed
-from .screen import Screen
+from .screen import Screen, can_be_painted
 
 __all__ = ["Top"]
 
@@ -38,7 +38,7 @@ class Top:
     def run(self, *, once: bool, as_json: bool) -> None:
         """Until somebody ends it or, with ``once``, until there is a reading. Stop after too long a silence."""
         console = Console(highlight=False)
-        if console.is_terminal and not once and not as_json:
+        if can_be_painted(console) and not once and not as_json:
             self._paint(console)
         else:
             self._print(console, once, as_json)
@@ -83,7 +83,7 @@ class Top:
         rows = self._board.rows(time.monotonic(), statistics, self._sort)
         if as_json:
             return table.as_json(rows, statistics)
-        if not console.is_terminal:
+        if not can_be_painted(console):
             return "\n".join(table.as_lines(rows))
         with console.capture() as captured:
             console.print(table.as_table(rows, self._sort))
