@@ -22,8 +22,18 @@ from .errors import (
 from .limits import Limits
 from .producer import Producer
 from .protocol.handle import SendHandle
-from .protocol.message import ConsumerStatistics, Message, ProducerStatistics
+from .protocol.ledger import StreamStatistics
+from .protocol.message import (
+    ConsumerStatistics,
+    Message,
+    ProducerStatistics,
+    PublisherStatistics,
+    SubscriberState,
+    SubscriberStatistics,
+)
+from .publisher import Publisher
 from .sockets import recv_array, send_array
+from .subscriber import Subscriber
 
 
 def __getattr__(name: str) -> Any:
@@ -49,8 +59,14 @@ __all__ = [
     "MisuseError",
     "Producer",
     "ProducerStatistics",
+    "Publisher",
+    "PublisherStatistics",
     "RemoteError",
     "SendHandle",
+    "StreamStatistics",
+    "Subscriber",
+    "SubscriberState",
+    "SubscriberStatistics",
     "Timeout",
     "TransportError",
     "decode",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import zmq
@@ -41,6 +42,7 @@ class Channel:
         *,
         max_messages: int,
         max_part_bytes: int,
+        options: Mapping[int, int] | None = None,
         context: zmq.Context[Any] | None = None,
     ) -> None:
         if zmq.zmq_version_info() < _OLDEST_LIBZMQ:
@@ -51,7 +53,8 @@ class Channel:
         self.within_process = all(address.startswith("inproc://") for address in [*to_bind, *to_connect])
         self._released = threading.Event()
         self._guard = Guard(self)
-        self._more = False
+        self.more = False
+        """Whether parts of the message begun are left to take."""
         self.broke_off = False
         """Whether the last message that could not be sent was lost in the middle."""
         self.closed = False
@@ -65,7 +68,7 @@ class Channel:
         self._bound: list[str] = []
         try:
             self.connections = Connections(self._socket)
-            self._set_options(max_messages, max_part_bytes, [*to_bind, *to_connect])
+            self._set_options(max_messages, max_part_bytes, options or {}, [*to_bind, *to_connect])
             for address in to_bind:
                 self._bind(address)
             for address in to_connect:
@@ -74,7 +77,9 @@ class Channel:
             self.destroy()
             raise
 
-    def _set_options(self, max_messages: int, max_part_bytes: int, addresses: list[str]) -> None:
+    def _set_options(
+        self, max_messages: int, max_part_bytes: int, more: Mapping[int, int], addresses: list[str]
+    ) -> None:
         options = {
             zmq.SNDHWM: max_messages,
             zmq.RCVHWM: max_messages,
@@ -89,6 +94,7 @@ class Channel:
             zmq.TCP_KEEPALIVE_IDLE: 10,
             zmq.TCP_KEEPALIVE_INTVL: 5,
             zmq.TCP_KEEPALIVE_CNT: 3,
+            **more,
         }
         if any("[" in address for address in addresses):
             options[zmq.IPV6] = 1
@@ -119,11 +125,12 @@ class Channel:
         """The result of ``steps``, or Timeout after ``timeout`` seconds (None: no end) of waiting."""
         self.enter()
         try:
-            return self._run(steps, timeout)
+            return self.go_on(steps, timeout)
         finally:
             self.leave()
 
-    def _run(self, steps: Steps[T], timeout: float | None) -> T:
+    def go_on(self, steps: Steps[T], timeout: float | None) -> T:
+        """As :meth:`run`, where the steps themselves see to it that no two threads use the socket at once."""
         deadline = None
         ending = self.closing
         while True:
@@ -142,7 +149,9 @@ class Channel:
         waited = 0.0
         if timeout is None or timeout >= _SLICE:
             try:
-                return self._next(0).bytes  # blocks for a slice: cheaper than to try, to fail and to poll
+                frame = self._recv(0, False)  # blocks for a slice: cheaper than to try, to fail and to poll
+                self.more = frame.more
+                return frame.bytes
             except zmq.Again:
                 waited = _SLICE
                 self.check_open()
@@ -150,6 +159,23 @@ class Channel:
         while (first := self.try_receive()) is None:
             self._wait(Need.READABLE, deadline)
             self.check_open()
+        return first
+
+    def receive_for_a_while(self, most: float | None) -> bytes | None:
+        """First part of the next message if it comes within a while, and within ``most`` seconds; else None."""
+        if most is None or most >= _SLICE:
+            try:
+                frame = self._recv(0, False)
+            except zmq.Again:
+                self.check_open()
+                return None
+            self.more = frame.more
+            return frame.bytes
+        first = self.try_receive()
+        if first is None and most > 0:
+            self._socket.poll(max(1, int(most * 1000)), zmq.POLLIN)
+            self.check_open()
+            first = self.try_receive()
         return first
 
     def _wait(self, need: Need, deadline: Deadline) -> None:
@@ -192,8 +218,19 @@ class Channel:
                 self._guard.leave()
 
     @property
+    def descriptor(self) -> int:
+        """A file descriptor that is readable when something may have happened to the socket."""
+        return int(self._socket.fileno())
+
+    @property
     def is_forked(self) -> bool:
         return self._guard.is_forked
+
+    def check_usable(self) -> None:
+        """ConnectionClosed, or MisuseError in a forked child."""
+        if self._guard.is_forked:
+            self._guard.refuse_fork()
+        self.check_open()
 
     def check_open(self) -> None:
         if self.closing:
@@ -227,6 +264,16 @@ class Channel:
             return False
         return True
 
+    def try_send_three(self, head: bytes, metadata: bytes, array: Any) -> bool:
+        """As :meth:`try_send_pair`, with a part in front."""
+        try:
+            self._send(head, _MORE)
+        except zmq.Again:
+            return False
+        self._send(metadata, _MORE)
+        self._send(array, _NOBLOCK)
+        return True
+
     def _break_off(self, parts_left: int) -> None:
         # The peer has left in the middle of the message. libzmq forgets what it had of it, and drops what comes up to
         # and with the part that ends it; so it gets such an end, and the message can be sent anew from the first part.
@@ -247,37 +294,76 @@ class Channel:
     def _next(self, flags: int) -> zmq.Frame:
         # A frame knows whether more follow it; to ask the socket costs as much again as to receive.
         frame: zmq.Frame = self._recv(flags, False)
-        self._more = frame.more
+        self.more = frame.more
         return frame
 
     def take_one(self) -> bytes:
         """The next part of the message begun; empty if there is none."""
-        return self._next(_NOBLOCK).bytes if self._more else b""
+        if not self.more:
+            return b""
+        frame = self._recv(_NOBLOCK, False)
+        self.more = frame.more
+        return frame.bytes
+
+    def take_word(self) -> tuple[bytes, int | None]:
+        """The next part of the message begun, and the connection that it came on, where that is known."""
+        if not self.more:
+            return b"", None
+        frame = self._next(_NOBLOCK)
+        return frame.bytes, _connection_of(frame)
 
     def take(self, most: int, as_bytes: bool) -> list[Any]:
         """The other parts of the message begun, up to ``most``; if there are more, an empty one stands for them.
 
         ``as_bytes``: copied, the better way for small ones, which libzmq does not align.
         """
-        if most == 1 and self._more:
-            frame = self._next(_NOBLOCK)
-            if not frame.more:
-                return [frame.bytes if as_bytes else frame]
-            self.drop_rest()
-            return [frame, b""]
         parts: list[Any] = []
-        while self._more and len(parts) < most:
+        while self.more and len(parts) < most:
             frame = self._next(_NOBLOCK)
             parts.append(frame.bytes if as_bytes else frame)
-        if self._more:
+        if self.more:
             self.drop_rest()
             parts.append(b"")
         return parts
 
     def drop_rest(self) -> None:
         """Take what is left of the message begun off the queue."""
-        while self._more:
+        while self.more:
             self._next(_NOBLOCK)
+
+    # Subscriptions
+
+    def subscribe(self, prefix: bytes, wanted: bool) -> None:
+        """Of a SUB socket: ask for what begins with ``prefix``, or ask for it no more."""
+        self._socket.set(zmq.SUBSCRIBE if wanted else zmq.UNSUBSCRIBE, prefix)
+
+    def try_notice(self) -> tuple[bytes, int | None] | None:
+        """Of an XPUB socket: the next notice of a subscription, and the connection that it came on where there is one
+        still; None without any."""
+        try:
+            frame: zmq.Frame = self._recv(_NOBLOCK, False)
+        except zmq.Again:
+            return None
+        return frame.bytes, _connection_of(frame)
+
+    def subscribe_sender(self, prefix: bytes, wanted: bool) -> None:
+        """Of an XPUB socket in manual mode: send whom the last notice came from what begins with ``prefix``, or not."""
+        self._socket.set(zmq.SUBSCRIBE if wanted else zmq.UNSUBSCRIBE, prefix)
+
+    def send_to_who_has_room(self, parts: list[Any], frames: list[Any]) -> None:
+        """Of an XPUB socket: to every subscriber that has room, as ZeroMQ does if not told otherwise."""
+        self._socket.set(zmq.XPUB_NODROP, 0)
+        self.try_send(parts, frames)
+        self._socket.set(zmq.XPUB_NODROP, 1)
+
+    def reconnect(self, connection: int) -> bool:
+        """Leave a ``connection`` of ours that seems dead, and connect anew; False if it is none of ours."""
+        address = self.connections.address_of(connection)
+        if address is None:
+            return False
+        self._socket.disconnect(address)
+        self._socket.connect(address)
+        return True
 
     # The end
 
@@ -308,7 +394,7 @@ class Channel:
         self._guard.enter()
         self.closing = True
         try:
-            return self._run(steps, timeout)
+            return self.go_on(steps, timeout)
         finally:
             self._guard.leave()
 
@@ -341,6 +427,15 @@ class Channel:
 
     def __str__(self) -> str:
         return ", ".join(self.addresses) or "endpoint"
+
+
+def _connection_of(frame: zmq.Frame) -> int | None:
+    """The descriptor of the connection that ``frame`` came on; None within a process, and where that has ended."""
+    try:
+        connection = frame.get(zmq.SRCFD)
+    except zmq.ZMQError:
+        return None
+    return connection if isinstance(connection, int) else None
 
 
 def check_positive(**values: int) -> None:

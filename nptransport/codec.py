@@ -112,7 +112,7 @@ class Decoder:
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         self._known: dict[bytes, Plan] = {}
-        self._envelopes = EnvelopeReader(BODY)
+        self._envelopes = EnvelopeReader(_HEAD)
 
     def decode(self, frames: Sequence[Any]) -> Any:
         """The payload of ``[topic?, metadata, buffer, ...]``."""
@@ -134,6 +134,11 @@ class Decoder:
 
     def plan(self, metadata: Buffer) -> tuple[Plan, Envelope | None]:
         """What ``metadata`` says of the parts to come, and who sent it."""
+        if type(metadata) is bytes:
+            envelope, rest = self._envelopes.split(metadata)
+            plan = self._known.get(rest)
+            if plan is not None and envelope is not None and plan.entries == metadata[0] - 1:
+                return plan, envelope
         try:
             return self._plan(metadata)
         except DecodeError:
@@ -199,7 +204,8 @@ class Plan:
         """The payload over ``parts``; ``copy``: of arrays that are the caller's own. DecodeError if they do not fit."""
         try:
             if self.alone is not None and len(parts) == 1:
-                return self.alone.build(_read_only(parts[0]), copy)
+                part = parts[0]
+                return self.alone.build(part if type(part) is bytes else _read_only(part), copy)
             return self._payload([_read_only(part) for part in parts], copy)
         except DecodeError:
             raise

@@ -27,7 +27,7 @@ class Connections:
     """The live connections of one socket, by file descriptor."""
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
-        self._live: set[int] = set()
+        self._live: dict[int, str | None] = {}  # with the address, if it was us who connected
         self._reading = threading.Lock()
         self._greetings = 0  # peers that turned out to speak ZeroMQ, less those that have left
         self._stranger = False
@@ -55,15 +55,16 @@ class Connections:
     def _read_events(self) -> None:
         with contextlib.suppress(zmq.Again):
             while True:
-                event, descriptor = _EVENT.unpack(self._events.recv_multipart(zmq.NOBLOCK)[0])
+                what, address = self._events.recv_multipart(zmq.NOBLOCK)
+                event, descriptor = _EVENT.unpack(what)
                 if event & _OPENED:
-                    self._live.add(descriptor)
+                    self._live[descriptor] = address.decode() if event == zmq.EVENT_CONNECTED else None
                 elif event == _GREETED:
                     self._greetings += 1
                 elif event & _NOT_GREETED:
                     self._stranger = True  # the disconnect that follows is no peer's
                 elif event == zmq.EVENT_DISCONNECTED:
-                    self._live.discard(descriptor)
+                    self._live.pop(descriptor, None)
                     self._greetings -= not self._stranger
                     self.disconnects += not self._stranger
                     self._stranger = False
@@ -96,6 +97,17 @@ class Connections:
                 unread += struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))[0]
         return unread
 
+    def address_of(self, connection: int) -> str | None:
+        """Where we connected to, if it was us who did, and that is still there."""
+        self.refresh()
+        return self._live.get(connection)
+
+    def end(self, connection: int) -> None:
+        """Close a connection whose other side is known to have gone."""
+        self.refresh()
+        if connection in self._live:
+            _shut(connection, both=True)
+
     def is_idle(self) -> bool:
         """Whether libzmq's threads sleep and the system keeps nothing: nothing is on its way. (A thread that has
         something to write to a system that takes it does not sleep.)"""
@@ -103,15 +115,7 @@ class Connections:
 
     def end_ours(self) -> int:
         """Close our direction of each connection, so that the peer reads to an end; how many those are."""
-        import socket as sockets  # here and not above: few need it, and it takes a while
-
-        ended = 0
-        if sys.platform != "win32":
-            for descriptor in self._live:
-                with contextlib.suppress(OSError), sockets.socket(fileno=os.dup(descriptor)) as handle:
-                    handle.shutdown(sockets.SHUT_WR)
-                    ended += 1
-        return ended
+        return sum(_shut(descriptor, both=False) for descriptor in self._live)
 
     def await_unbound(self, count: int) -> None:
         """Return once ``count`` listeners have gone, which libzmq sees to in a thread of its own.
@@ -126,6 +130,17 @@ class Connections:
 
     def close(self) -> None:
         self._events.close(0)
+
+
+def _shut(descriptor: int, *, both: bool) -> bool:
+    """Close our direction of a connection of libzmq's, or both; whether that could be done."""
+    import socket as sockets  # here and not above: few need it, and it takes a while
+
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError), sockets.socket(fileno=os.dup(descriptor)) as handle:
+            handle.shutdown(sockets.SHUT_RDWR if both else sockets.SHUT_WR)
+            return True
+    return False
 
 
 def _running_threads() -> int:

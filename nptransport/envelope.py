@@ -44,11 +44,12 @@ class EnvelopeReader:
     """Splits metadata whose envelope is written as :class:`EnvelopeWriter` writes it, without unpacking the rest.
 
     Args:
-        at: where the entry begins.
+        head: what has to stand between the first byte and the entry.
     """
 
-    def __init__(self, at: int) -> None:
-        self._at = at
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+        self._at = at = 1 + len(head)
         self._numbers_at = at + len(_PREFIX) + _SOURCE_LENGTH + 1
         self._end = at + _FIXED_SIZE
         self._sources: dict[bytes, str] = {}
@@ -68,7 +69,9 @@ class EnvelopeReader:
     def _read_source(self, start: bytes) -> str | None:
         entry = start[self._at :]
         source = entry[len(_PREFIX) : -1]
-        if not entry.startswith(_PREFIX) or entry[-1] != _UINT64 or not source.isascii():
+        if not start.startswith(self._head, 1) or not entry.startswith(_PREFIX):
+            return None
+        if entry[-1] != _UINT64 or not source.isascii():
             return None
         if len(self._sources) >= _SOURCES:
             self._sources.clear()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
-import importlib
 import time
-import weakref
 from typing import Any
 
 import zmq
 
 from .addresses import Addresses
 from .channel import Channel, check_positive
+from .ending import close_at_end
 from .errors import MisuseError, Timeout
 from .limits import Limits
 from .log import warn
@@ -28,26 +25,6 @@ MAX_BYTES = 2**28  # 256 MiB: two arrays of 128 MB, one being filled while the o
 LINGER = 5.0
 
 _LOOK = 0.01  # seconds between looks at who is connected
-
-
-# A program that ends without closing its producers is not to lose what they sent.
-_open: weakref.WeakSet[Producing] = weakref.WeakSet()
-
-
-def _close_all() -> None:
-    for producer in list(_open):
-        try:
-            producer._close_blocking()
-        except Exception as error:  # noqa: BLE001 - whatever it was, the others are to be closed, too
-            warn("%s at the end of the program: %s", type(error).__name__, error)
-
-
-@functools.cache
-def _close_all_at_exit() -> None:
-    # What is registered last runs first. pyzmq's collector of lent memory registers itself when it is first imported,
-    # and frees at the end what libzmq may still be reading: it has to come after us.
-    importlib.import_module("zmq.utils.garbage")
-    atexit.register(_close_all)
 
 
 class Producing:
@@ -78,8 +55,7 @@ class Producing:
         )
         self._outbox = Outbox(limits, max_messages, max_bytes, self._channel.on_release)
         self._looked = 0.0
-        _close_all_at_exit()
-        _open.add(self)
+        close_at_end(self)
         self._settled_at = 0  # messages sent when a connection was last seen to be there, or to have gone
 
     def __del__(self) -> None:

@@ -291,3 +291,21 @@ def test_a_context_of_your_own_can_end(face, address):
     ending.start()
     ending.join(PATIENCE)
     assert context.closed
+
+
+FORGETFUL = """
+    def cycle(): ...  # holds the module's globals, which so are still there when Python has taken down the rest
+
+    consumer = npt.Consumer(bind=args[0])
+    say(consumer.address)
+    consumer.recv()
+    say("received")
+"""
+
+
+def test_a_consumer_that_nobody_closes_ends_without_a_word(wire, spawn):
+    child = spawn(FORGETFUL, wire)
+    with npt.Producer(connect=child.hear()) as producer:
+        producer.send(np.zeros(3))
+        assert child.hear() == "received"
+    assert (child.wait(), child.errors) == (0, "")

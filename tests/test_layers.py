@@ -25,14 +25,26 @@ LAYERS = [
     {"tree"},
     {"codec"},
     {"blob", "sockets"},
-    {"memory", "memory.pool"},
-    {"protocol", "protocol.message", "protocol.handle"},
-    {"protocol.inbox", "protocol.outbox"},
-    {"addresses", "guard", "steps"},
+    {"memory", "memory.pool", "memory.leases"},
+    {"protocol", "protocol.handle", "protocol.ledger", "protocol.newest", "protocol.speakers", "protocol.tags"},
+    {"protocol.message", "protocol.audience"},
+    {"protocol.inbox", "protocol.outbox", "protocol.program"},
+    {"addresses", "guard", "steps", "ending", "service"},
     {"connections"},
     {"channel"},
-    {"asyncio.channel", "producing", "consuming"},
-    {"producer", "consumer", "asyncio.producer", "asyncio.consumer"},
+    {"asyncio.channel", "producing", "receiving", "distributing"},
+    {"consuming", "publishing", "latest"},
+    {"subscribing"},
+    {
+        "producer",
+        "consumer",
+        "publisher",
+        "subscriber",
+        "asyncio.producer",
+        "asyncio.consumer",
+        "asyncio.publisher",
+        "asyncio.subscriber",
+    },
     {"asyncio"},
     {""},  # the package itself: the public surface
     {"cli"},  # one room here; what is inside it goes through the public surface only
@@ -42,8 +54,10 @@ HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
 OUTSIDE = {"numpy", "msgpack", "zmq"}
 SOCKETS = {"channel", "connections", "sockets", "asyncio.channel"}
-PATTERNS = {"producing", "consuming"}  # name the kind of their socket
-FACES = {"producer", "consumer", "asyncio.producer", "asyncio.consumer"}  # take a zmq.Context, and pass it on
+PATTERNS = {"producing", "consuming", "publishing", "subscribing"}  # name the kind of their socket
+FACES = {
+    name for name in HEIGHT if name.endswith(("producer", "consumer", "publisher", "subscriber"))
+}  # take a zmq.Context, and pass it on
 MSGPACK = {"packing", "tree"}
 
 

@@ -1,9 +1,11 @@
 """The endpoints with methods to await, as zmq.asyncio has pyzmq's sockets.
 
-``from nptransport.asyncio import Producer, Consumer``
+``from nptransport.asyncio import Producer, Consumer, Publisher, Subscriber``
 """
 
 from .consumer import Consumer
 from .producer import Producer
+from .publisher import Publisher
+from .subscriber import Subscriber
 
-__all__ = ["Consumer", "Producer"]
+__all__ = ["Consumer", "Producer", "Publisher", "Subscriber"]

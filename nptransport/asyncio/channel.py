@@ -12,7 +12,7 @@ from .. import channel
 from ..errors import MisuseError, TransportError
 from ..steps import LOOK, PATIENCE, Deadline, Need, Steps
 
-__all__ = ["Channel"]
+__all__ = ["Channel", "go_on"]
 
 T = TypeVar("T")
 
@@ -73,6 +73,23 @@ class Channel(channel.Channel):
             return first
 
         return await self.drive(receiving(), timeout)
+
+    async def receive_or_give_up(self, most: float) -> bytes | None:
+        """First part of the next message if it comes within ``most`` seconds; else None."""
+        self.check_usable()
+        self._enter_loop()
+        self._operations += 1
+        if self._operations % _TURN == 0:
+            await asyncio.sleep(0)
+            self.check_open()
+        first = self.try_receive()
+        if first is None and most > 0:
+            await self._sleep(Need.READABLE, most)
+            self.check_open()
+            first = self.try_receive()
+        if self._waiting:
+            self._wake()  # the socket tells of a change once: what this task did not use is for the others
+        return first
 
     async def _sleep(self, need: Need, left: float | None) -> None:
         if need is Need.SETTLED:
@@ -140,6 +157,18 @@ class Channel(channel.Channel):
             self._loop.remove_reader(self._socket.fileno())
         super().destroy()
         self._wake()
+
+
+async def go_on(channel: channel.Channel, steps: Steps[T], timeout: float | None) -> T:
+    """As ``channel.go_on``, for a channel that is not watched by any event loop: it is looked at from time to time."""
+    deadline = Deadline(timeout, channel.situation)
+    while True:
+        try:
+            need = next(steps)
+        except StopIteration as stop:
+            return stop.value
+        left = deadline.left(need)
+        await asyncio.sleep(LOOK if left is None else min(left, LOOK))
 
 
 def _finish(future: asyncio.Future[None]) -> None:

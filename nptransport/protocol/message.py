@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..envelope import Envelope
+from .ledger import StreamStatistics
 
-__all__ = ["ConsumerStatistics", "Message", "ProducerStatistics"]
+__all__ = [
+    "ConsumerStatistics",
+    "Message",
+    "ProducerStatistics",
+    "PublisherStatistics",
+    "SubscriberState",
+    "SubscriberStatistics",
+]
 
 
 class Message(NamedTuple):
@@ -63,5 +72,75 @@ class ConsumerStatistics:
     """Messages that were refused because they could not be decoded."""
     connections: int
     """Producers connected now."""
+    disconnects: int
+    """Connections that ended before this endpoint was closed."""
+
+
+@dataclass(frozen=True)
+class SubscriberState:
+    """What a publisher knows of one subscriber."""
+
+    topics: tuple[str, ...]
+    """The prefixes that it asks for."""
+    latest: bool
+    """Whether it is content with the newest of each topic."""
+    sent: int
+    """Messages handed to ZeroMQ for it."""
+    dropped_for_messages: int
+    """Messages it did not get since ``max_messages`` were waiting for it."""
+    dropped_for_bytes: int
+    """Messages it did not get since there was no room for it in ``max_bytes``."""
+    bytes_waiting: int
+    """Bytes of large arrays that have not left for it yet."""
+
+
+@dataclass(frozen=True)
+class PublisherStatistics:
+    """What a publisher, or a proxy, has done so far."""
+
+    messages: int
+    """Messages that ``send`` accepted, whoever got them."""
+    nbytes: int
+    """Their bytes, metadata included."""
+    topics: Mapping[str, int]
+    """Messages on each topic."""
+    dropped_for_messages: int
+    """Copies of messages that a subscriber did not get since ``max_messages`` were waiting for it; all subscribers,
+    those that have left included."""
+    dropped_for_bytes: int
+    """The same for want of room in ``max_bytes``."""
+    bytes_in_flight: int
+    """Bytes of large arrays that have not left for everybody yet, each counted once."""
+    subscribers: Mapping[str, SubscriberState]
+    """By number; "plain" stands for all subscribers together that are not of this library. What ZeroMQ drops for those
+    is not counted."""
+    connections: int
+    """Connections now."""
+    disconnects: int
+    """Connections that ended before this endpoint was closed."""
+
+
+@dataclass(frozen=True)
+class SubscriberStatistics:
+    """What a subscriber has seen so far. ``received + skipped + stale + missed`` is what was sent, for each stream."""
+
+    received: int
+    """Messages handed out."""
+    nbytes: int
+    """Their bytes, metadata included."""
+    skipped: int
+    """Messages that arrived and were passed over for a newer one of their topic (``latest=True``)."""
+    stale: int
+    """Messages that arrived, and were older than ``max_age`` when their turn came."""
+    missed: int
+    """Messages that did not arrive: dropped for want of room, lost with a connection, or malformed."""
+    malformed: int
+    """What was refused because it could not be decoded."""
+    duplicates: int
+    """Messages that came again, as after a reconnection, or by two ways; handed out once."""
+    streams: Mapping[tuple[str, str], StreamStatistics]
+    """The same by (source, topic). A message without an envelope, as from :func:`send_array`, has the source ""."""
+    connections: int
+    """Publishers and proxies connected now."""
     disconnects: int
     """Connections that ended before this endpoint was closed."""

@@ -1,0 +1,184 @@
+"""Messages to many subscribers, each at its own pace: what a publisher and a proxy do alike, apart from waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from .channel import Channel
+from .memory.leases import Leases
+from .protocol.audience import Audience, Outlet
+from .protocol.program import Parcel
+from .protocol.tags import Mode, Position, Word
+
+__all__ = ["BEAT", "Distributor", "Repertoire"]
+
+BEAT = 0.5  # seconds between two words to a subscriber, which takes three times that in silence for a dead connection
+_POSITIONS = 500  # in one word
+
+
+class Repertoire(Protocol):
+    """What there is to be heard."""
+
+    @property
+    def speaker(self) -> str:
+        """Unique to the life of the publisher or proxy."""
+
+    def under(self, prefix: bytes) -> Iterable[bytes]:
+        """The topics that begin with ``prefix``."""
+
+    def positions(self, topic: bytes) -> Iterable[Position]:
+        """Where the streams on ``topic`` stand."""
+
+    def retained(self, topic: bytes) -> Iterable[Parcel]:
+        """What somebody who comes to ``topic`` now is to get at once."""
+
+
+class Distributor:
+    """Hands messages to the outlets on an XPUB socket, and counts for each what found no room."""
+
+    def __init__(self, channel: Channel, leases: Leases, repertoire: Repertoire) -> None:
+        self.audience = Audience()
+        self.on_return: Callable[[], None] | None = None
+        """Called, from any thread, when a large message has left for somebody."""
+        self._channel = channel
+        self._leases = leases
+        self._repertoire = repertoire
+        self._beaten = 0.0
+        self.anyone_behind = False
+        """Whether something is kept for somebody until there is room."""
+
+    def attend(self) -> None:
+        """Take in who has come and gone, and greet those who came."""
+        while (notice := self._channel.try_notice()) is not None:
+            reaction = self.audience.hear(*notice)
+            for wanted, prefix in reaction.subscribe:
+                self._channel.subscribe_sender(prefix, wanted)
+            if reaction.superseded is not None:
+                self._channel.connections.end(reaction.superseded)
+            if reaction.joined is not None:
+                self._greet(*reaction.joined)
+
+    def _greet(self, outlet: Outlet, prefix: bytes) -> None:
+        outlet.waiting.on_end = self.on_return
+        topics = list(self._repertoire.under(prefix))
+        for topic in topics:
+            for parcel in self._repertoire.retained(topic):
+                self.offer(outlet, outlet.copy_tag + topic, parcel)
+        outlet.untold.update(topics)  # behind what is retained: messages before a position are not waited for
+        self._tell(outlet)
+
+    # Messages
+
+    def has_room(self, outlets: Iterable[Outlet], nbytes: int) -> bool:
+        """Whether a large message of ``nbytes`` is worth a copy: somebody has room for it, or keeps it until then."""
+        free = self._leases.max_bytes - self._leases.nbytes
+        if nbytes > free and self._leases.nbytes:
+            return False
+        return any(outlet.mode is Mode.LATEST or outlet.has_room(nbytes, free) for outlet in outlets)
+
+    def offer(self, outlet: Outlet, head: bytes, parcel: Parcel) -> None:
+        """Send ``parcel`` with ``head`` in front, unless there is no room for it."""
+        if outlet.behind:
+            outlet.behind.pop(parcel.topic, None)
+            self._catch_up(outlet)
+        if parcel.large and not outlet.has_room(parcel.large, self._free(parcel)):
+            self._refuse(outlet, parcel, "bytes")
+        elif self._try_send(outlet, head, parcel):
+            outlet.sent += 1
+            if outlet.untold:
+                outlet.untold.discard(parcel.topic)
+        else:
+            self._refuse(outlet, parcel, "messages")
+
+    def offer_plain(self, parcel: Parcel) -> None:
+        """Send ``parcel`` to the subscribers that are not of ours, as ZeroMQ's own publishers do."""
+        outlet = self.audience.plain
+        if parcel.large and not outlet.has_room(parcel.large, self._free(parcel)):
+            self.refuse(outlet, parcel.topic, "bytes")
+            return
+        head = [parcel.topic] if parcel.topic else []
+        self._channel.send_to_who_has_room([*head, *_views(outlet, parcel)], [*head, *parcel.frames])
+        outlet.sent += 1
+
+    def _try_send(self, outlet: Outlet, head: bytes, parcel: Parcel) -> bool:
+        """Small frames are copied; of large ones it gets views, which count as waiting for it until they have left."""
+        return self._channel.try_send([head, *_views(outlet, parcel)], [head, *parcel.frames])
+
+    def _free(self, parcel: Parcel) -> int:
+        return self._leases.max_bytes - self._leases.nbytes + parcel.large
+
+    def refuse(self, outlet: Outlet, topic: bytes, want: str) -> None:
+        """Count a message on ``topic`` that found no room, for want of ``messages`` or ``bytes``."""
+        if want == "bytes":
+            outlet.dropped_for_bytes += 1
+        else:
+            outlet.dropped_for_messages += 1
+        outlet.untold.add(topic)
+
+    def _refuse(self, outlet: Outlet, parcel: Parcel, want: str) -> None:
+        if outlet.mode is Mode.LATEST:
+            outlet.behind[parcel.topic] = parcel.own()
+            self.anyone_behind = True
+        else:
+            self.refuse(outlet, parcel.topic, want)
+
+    def _catch_up(self, outlet: Outlet) -> None:
+        for topic, parcel in list(outlet.behind.items()):
+            if parcel.large and not outlet.has_room(parcel.large, self._free(parcel)):
+                return
+            if not self._try_send(outlet, outlet.copy_tag + topic, parcel):
+                return
+            del outlet.behind[topic]
+            outlet.sent += 1
+
+    # Words
+
+    def work(self, now: float) -> None:
+        """What has to be done from time to time: notices, what was kept for want of room, and a word to everybody."""
+        self.attend()
+        if self.anyone_behind:
+            for outlet in self.audience.outlets.values():
+                self._catch_up(outlet)
+            self.anyone_behind = any(outlet.behind for outlet in self.audience.outlets.values())
+        if now - self._beaten >= BEAT:
+            self._beaten = now
+            for outlet in self.audience.outlets.values():
+                self._tell(outlet, always=True)
+
+    def part(self) -> None:
+        """The last word to everybody: where each stream ends."""
+        self.attend()
+        for outlet in self.audience.outlets.values():
+            for prefix in outlet.prefixes:
+                outlet.untold.update(self._repertoire.under(prefix))
+            outlet.behind.clear()
+            self._tell(outlet, interval=0)
+
+    def _tell(self, outlet: Outlet, always: bool = False, interval: float = BEAT) -> None:
+        topics = [topic for topic in outlet.untold if topic not in outlet.behind]
+        for positions in self._chunks(topics) if topics or not always else [[]]:
+            word = Word(self._repertoire.speaker, interval, positions)
+            if not self._channel.try_send([outlet.self_tag, word.pack()]):
+                return
+        outlet.untold.difference_update(topics)
+
+    def _chunks(self, topics: list[bytes]) -> Iterator[list[Position]]:
+        positions = [position for topic in topics for position in self._repertoire.positions(topic)]
+        for start in range(0, max(len(positions), 1), _POSITIONS):
+            yield positions[start : start + _POSITIONS]
+
+
+def _views(outlet: Outlet, parcel: Parcel) -> list[Any]:
+    """The frames of ``parcel``: of large ones views, which count as waiting for ``outlet`` until they have left."""
+    frames: list[Any] = []
+    message = 1
+    for frame in parcel.frames:
+        if isinstance(frame, np.ndarray):
+            frames.append(outlet.waiting.view(frame, message))
+            message = 0
+        else:
+            frames.append(frame)
+    return frames

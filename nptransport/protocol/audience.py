@@ -1,0 +1,167 @@
+"""Who listens to a publisher, told by the subscriptions that come in; no socket."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+from ..memory.leases import Readings
+from .tags import Kind, Mode, is_tagged, read_tag, tag
+
+__all__ = ["Audience", "Outlet", "Reaction"]
+
+# Together all that a first part can be, but for tags: the lead bytes of UTF-8, and those of metadata without a topic.
+# A plain subscriber to everything is given these, and not what is meant for one of ours alone.
+_EVERYTHING = [bytes([lead]) for lead in [*range(0x80), *range(0x81, 0x90), *range(0xC2, 0xF5)]]
+
+
+_LATEST_WAITING = 2  # one on its way, one behind it; what is newer than that is kept here and replaced by newer still
+
+
+class Outlet:
+    """The way to one subscriber of ours; or, with ``number`` b"", to all plain ZeroMQ subscribers together."""
+
+    def __init__(self, number: bytes, mode: Mode = Mode.QUEUE) -> None:
+        self.number = number
+        self.mode = mode
+        self.self_tag = tag(Kind.SELF, number, bytes([mode])) if number else b""
+        self.copy_tag = tag(Kind.COPY, number) if number else b""
+        self.prefixes: Counter[bytes] = Counter()
+        self.connections: list[int | None] = []
+        """That it has come on: one, or two for a while if the first was cut without a word."""
+        self.sent = 0
+        self.dropped_for_messages = 0
+        self.dropped_for_bytes = 0
+        self.waiting = Readings()
+        """Large messages that ZeroMQ holds for it."""
+        self.behind: dict[bytes, Any] = {}
+        """With Mode.LATEST, what is to be sent once there is room: the newest of each topic."""
+        self.untold: set[bytes] = set()
+        """Topics whose last message was dropped, of which the subscriber has yet to hear."""
+
+    @property
+    def is_latest(self) -> bool:
+        return self.mode is Mode.LATEST
+
+    def wants(self, topic: bytes) -> bool:
+        return any(topic.startswith(prefix) for prefix in self.prefixes)
+
+    def has_room(self, nbytes: int, free: int) -> bool:
+        """Whether a large message may wait for it; ``free``: what is left of all bytes that may, this one's included.
+
+        Nobody may have more waiting than is left free: the dynamic threshold of shared-memory switches (Choudhury and
+        Hahne, IEEE/ACM Transactions on Networking 6, 1998). Whoever is stuck fills up to a part, and the others go on.
+        """
+        if self.mode is Mode.LATEST and self.waiting.messages >= _LATEST_WAITING:
+            return False
+        return self.waiting.nbytes + nbytes <= free or not self.waiting.messages
+
+
+class Reaction(NamedTuple):
+    """What is to be done about a notice: (un)subscribe its sender to prefixes, greet an outlet that wants more."""
+
+    subscribe: list[tuple[bool, bytes]]
+    joined: tuple[Outlet, bytes] | None = None
+    superseded: int | None = None
+    """Connection of a subscriber that has come again on another, and will not read from this one any more."""
+
+
+class Audience:
+    """All outlets, and how many plain and hidden subscribers there are beside them."""
+
+    def __init__(self) -> None:
+        self.outlets: dict[bytes, Outlet] = {}
+        self.plain = Outlet(b"")
+        self.version = 0
+        """Raised with each change."""
+        self._dropped = {"messages": 0, "bytes": 0}  # for those who have left
+        self._asked: Counter[bytes] = Counter()  # prefixes without a tag, whoever it was
+        self._hidden: dict[bytes, Counter[bytes]] = {}
+
+    def hear(self, notice: bytes, connection: int | None) -> Reaction:
+        """Take in a notice of XPUB's: 01 or 00, and the prefix that is subscribed to or no more.
+
+        Args:
+            connection: what it came from, where that is known.
+        """
+        self.version += 1
+        wanted, prefix = notice[:1] == b"\x01", notice[1:]
+        if not is_tagged(prefix):
+            return self._hear_plain(wanted, prefix, connection)
+        hello = read_tag(prefix)
+        if hello is None:
+            return Reaction([])  # of a later version
+        if hello.kind is Kind.SELF:
+            return self._hear_self(wanted, hello.number, hello.rest, prefix, connection)
+        if hello.kind is Kind.COPY:
+            return self._hear_copy(wanted, hello.number, hello.rest, prefix)
+        self._count(self._hidden.setdefault(hello.number, Counter()), wanted, hello.rest)
+        if not self._hidden[hello.number]:
+            del self._hidden[hello.number]
+        return Reaction([(wanted, prefix)])
+
+    def _hear_plain(self, wanted: bool, prefix: bytes, connection: int | None) -> Reaction:
+        self._count(self._asked, wanted, prefix)
+        self.plain.prefixes = self._asked - self._announced()
+        # One of ours asks for its copy, too, and that is what it gets. ZeroMQ repeats subscriptions in any order.
+        ours = connection is not None and any(connection in outlet.connections for outlet in self.outlets.values())
+        return Reaction([] if wanted and ours else self._apply(wanted, prefix))
+
+    def _hear_self(self, wanted: bool, number: bytes, rest: bytes, prefix: bytes, connection: int | None) -> Reaction:
+        if len(rest) != 1 or rest[0] not in set(Mode):
+            return Reaction([])
+        outlet, superseded = self.outlets.get(number), None
+        if wanted:
+            if outlet is None:
+                outlet = self.outlets[number] = Outlet(number, Mode(rest[0]))
+            elif outlet.connections[-1] != connection:
+                superseded = outlet.connections[-1]
+            outlet.connections.append(connection)
+        elif outlet is not None:
+            del outlet.connections[0]
+            if not outlet.connections:
+                del self.outlets[number]
+                self._dropped["messages"] += outlet.dropped_for_messages
+                self._dropped["bytes"] += outlet.dropped_for_bytes
+        return Reaction([(wanted, prefix)], superseded=superseded)
+
+    def _hear_copy(self, wanted: bool, number: bytes, rest: bytes, prefix: bytes) -> Reaction:
+        outlet = self.outlets.get(number)
+        if outlet is not None:
+            self._count(outlet.prefixes, wanted, rest)
+        self.plain.prefixes = self._asked - self._announced()
+        if outlet is None or not wanted:
+            return Reaction([(wanted, prefix)])
+        return Reaction([*self._apply(False, rest), (True, prefix)], joined=(outlet, rest))
+
+    def _announced(self) -> Counter[bytes]:
+        total: Counter[bytes] = Counter()
+        for outlet in self.outlets.values():
+            total += outlet.prefixes
+        return total
+
+    @staticmethod
+    def _apply(wanted: bool, prefix: bytes) -> list[tuple[bool, bytes]]:
+        return [(wanted, each) for each in ([prefix] if prefix else _EVERYTHING)]
+
+    @staticmethod
+    def _count(counter: Counter[bytes], wanted: bool, key: bytes) -> None:
+        counter[key] += 1 if wanted else -1
+        if counter[key] <= 0:
+            del counter[key]
+
+    def dropped(self, want: str) -> int:
+        """Messages dropped for want of "messages" or "bytes", for all that have ever been here."""
+        outlets = [*self.outlets.values(), self.plain]
+        return self._dropped[want] + sum(int(getattr(outlet, f"dropped_for_{want}")) for outlet in outlets)
+
+    def matching(self, topic: bytes) -> list[Outlet]:
+        """The outlets that want ``topic``."""
+        return [outlet for outlet in self.outlets.values() if outlet.wants(topic)]
+
+    def count(self, topic: bytes) -> int:
+        """Number of subscribers that want ``topic``: ours, those behind proxies, and plain ones, each of whose matching
+        subscriptions counts."""
+        ours = {outlet.number for outlet in self.matching(topic) if outlet.mode is not Mode.RELAY}
+        ours |= {number for number, prefixes in self._hidden.items() if any(map(topic.startswith, prefixes))}
+        return len(ours) + sum(count for prefix, count in self.plain.prefixes.items() if topic.startswith(prefix))

@@ -1,0 +1,116 @@
+"""What a publisher sends: messages numbered for each topic, ready for as many subscribers as there are; no socket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..arrays import Buffer
+from ..codec import ALONE, Encoder
+from ..envelope import EnvelopeWriter
+from ..errors import EncodeError
+from ..limits import Limits
+from .audience import Outlet
+from .tags import Position
+
+__all__ = ["Parcel", "Program", "Topic", "check_topic"]
+
+
+class Parcel(NamedTuple):
+    """A message without what stands in front of it for each subscriber."""
+
+    topic: bytes
+    frames: list[Any]
+    """Metadata and buffers, the large ones as leases."""
+    large: int
+    """Bytes of the large ones."""
+
+    def own(self) -> Parcel:
+        """The same, without memory of the caller's."""
+        frames = [bytes(frame) if isinstance(frame, memoryview) else frame for frame in self.frames]
+        return self._replace(frames=frames)
+
+
+class Topic:
+    """What is the same for all messages on one topic."""
+
+    __slots__ = ("following", "heads", "name", "outlets", "plain", "retained", "version")
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        self.following = 0
+        """Sequence of the next message."""
+        self.version = -1
+        self.outlets: list[Outlet] = []
+        self.heads: list[bytes] = []
+        """First part of the copy for each outlet."""
+        self.plain = False
+        """Whether a plain ZeroMQ subscriber wants it, too."""
+        self.retained: Parcel | None = None
+
+
+class Program:
+    """Topics of one publisher, and the encoder of its messages."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.source = os.urandom(8).hex()
+        self.topics: dict[str, Topic] = {}
+        self._encoder = Encoder(limits)
+        self._envelope = EnvelopeWriter(self.source, ALONE)
+        self.messages = 0
+        self.nbytes = 0
+
+    def topic(self, name: str) -> Topic:
+        found = self.topics.get(name)
+        if found is None:
+            found = self.topics[name] = Topic(check_topic(name))
+        return found
+
+    def metadata_like_before(self, topic: Topic, payload: Any, now: float) -> bytes | None:
+        """Metadata for an array that can be sent as it stands and has the layout of one sent before; else None."""
+        body = self._encoder.body_like_before(payload) if type(payload) is np.ndarray else None
+        if body is None:
+            return None
+        self._envelope.sequence = topic.following
+        return self._envelope.metadata(now, body)
+
+    def pack(self, topic: Topic, payload: Any, now: float) -> list[Buffer]:
+        """Frames for the next message on ``topic``, sent ``now`` (seconds since 1970)."""
+        self._envelope.sequence = topic.following
+        return self._encoder.encode(payload, self._envelope.entry(now))
+
+    # What a distributor asks for
+
+    @property
+    def speaker(self) -> str:
+        return self.source
+
+    def under(self, prefix: bytes) -> Iterator[bytes]:
+        return (topic.name for topic in self.topics.values() if topic.name.startswith(prefix))
+
+    def positions(self, topic: bytes) -> list[Position]:
+        name = topic.decode()
+        return [Position(self.source, name, self.topics[name].following)]
+
+    def retained(self, topic: bytes) -> Iterable[Parcel]:
+        retained = self.topics[topic.decode()].retained
+        return [retained] if retained is not None else []
+
+    def count(self, topic: Topic, nbytes: int) -> None:
+        """A message of that size has been sent."""
+        topic.following += 1
+        self.messages += 1
+        self.nbytes += nbytes
+
+
+def check_topic(name: Any) -> bytes:
+    """``name`` in UTF-8, or EncodeError if it is no text."""
+    if not isinstance(name, str):
+        raise EncodeError.at("topic", f"expected a text, found {type(name).__name__} {name!r:.40}")
+    try:
+        return name.encode()
+    except UnicodeEncodeError:
+        raise EncodeError.at("topic", f"{name!a} holds lone surrogates, which are no text") from None

@@ -1,0 +1,115 @@
+"""What subscribers and publishers of ours say to each other: subscriptions that no text can be.
+
+ZeroMQ's subscriptions go from a subscriber to every publisher, through any number of proxies, and are withdrawn when
+the subscriber dies. So they carry what a publisher has to know. Beside each prefix P that it wants, a subscriber with
+the number I (8 random bytes) subscribes to
+
+    FF 21 I M    "!": here am I, of mode M; messages of this topic are words to me alone (:class:`Position`)
+    FF 3D I P    "=": my copy of a message with a topic that begins with P has FF 3D I in front of it
+    FF 3F I P    "?": a subscriber behind a proxy wants P; nothing is sent here, it is only counted
+
+FF never occurs in UTF-8, and so in no topic.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, NamedTuple
+
+from .. import packing
+from ..codec import VERSION
+from ..errors import DecodeError
+from ..limits import Limits
+
+__all__ = ["LEAD", "Hello", "Kind", "Mode", "Position", "Word", "is_tagged", "read_tag", "tag"]
+
+LEAD = 0xFF
+NUMBER_BYTES = 8
+_HEAD = 2 + NUMBER_BYTES
+
+
+class Kind(enum.IntEnum):
+    """The second byte."""
+
+    SELF = 0x21
+    COPY = 0x3D
+    BEHIND = 0x3F
+
+
+class Mode(enum.IntEnum):
+    """What a subscriber wants when it cannot keep up."""
+
+    QUEUE = 0x71  # q: what has been queued, in order; what has not is dropped
+    LATEST = 0x6C  # l: the newest of each topic
+    RELAY = 0x72  # r: as a queue; it is a proxy and no subscriber
+
+
+class Hello(NamedTuple):
+    """A tag taken apart."""
+
+    kind: Kind
+    number: bytes
+    rest: bytes
+
+
+class Position(NamedTuple):
+    """Where a stream stands: ``following`` is the sequence of the next message of ``source`` on ``topic``."""
+
+    source: str
+    topic: str
+    following: int
+
+
+class Word(NamedTuple):
+    """What a publisher, or a proxy, says to one subscriber: that it is there, and where its streams stand."""
+
+    speaker: str
+    """Unique to the life of the publisher or proxy."""
+    interval: float
+    """Seconds within which it will speak again; 0: it has closed."""
+    positions: list[Position]
+
+    def pack(self) -> bytes:
+        return packing.pack({"npt": VERSION, "word": [self.speaker, self.interval, [list(p) for p in self.positions]]})
+
+    @classmethod
+    def unpack(cls, document: bytes, limits: Limits) -> Word:
+        """The word, or DecodeError."""
+        try:
+            values = packing.unpack(document, limits)
+            speaker, interval, positions = values["word"][:3]
+            word = cls(speaker, float(interval), [Position(*position[:3]) for position in positions])
+        except DecodeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a peer made of it
+            raise _malformed(f"{type(error).__name__}: {error}") from None
+        if not _is_name(speaker) or not 0 <= word.interval <= 3600:
+            raise _malformed(f"{speaker!r:.40}, {interval!r:.40}")
+        for source, topic, following in word.positions:
+            if not _is_name(source) or type(topic) is not str or type(following) is not int or following < 0:
+                raise _malformed(f"{source!r:.40}, {topic!r:.40}, {following!r:.40}")
+        return word
+
+
+def _malformed(found: str) -> DecodeError:
+    expected = "[speaker, interval, [[source, topic, following], ...]]"
+    return DecodeError.of("word of a publisher", expected=expected, found=found)
+
+
+def _is_name(value: Any) -> bool:
+    return type(value) is str and 0 < len(value) <= 64
+
+
+def tag(kind: Kind, number: bytes, rest: bytes = b"") -> bytes:
+    return bytes((LEAD, kind)) + number + rest
+
+
+def is_tagged(topic: bytes) -> bool:
+    return topic[:1] == b"\xff"
+
+
+def read_tag(topic: bytes) -> Hello | None:
+    """``topic`` taken apart; None if it is no tag that this version knows."""
+    if len(topic) < _HEAD or topic[0] != LEAD or topic[1] not in (Kind.SELF, Kind.COPY, Kind.BEHIND):
+        return None
+    return Hello(Kind(topic[1]), topic[2:_HEAD], topic[_HEAD:])

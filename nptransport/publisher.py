@@ -1,0 +1,97 @@
+"""Publisher: the same arrays to every subscriber, each at its own pace."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Literal, overload
+
+import zmq
+
+from .addresses import Addresses
+from .channel import Channel
+from .limits import DEFAULT_LIMITS, Limits
+from .protocol.handle import SendHandle
+from .publishing import LINGER, MAX_BYTES, MAX_MESSAGES, Publishing
+
+__all__ = ["Publisher"]
+
+
+class Publisher(Publishing):
+    """Sends each payload to every :class:`Subscriber` that asks for its topic (ZeroMQ's XPUB).
+
+    It never waits for a subscriber. One that cannot keep up has messages dropped, which are counted here for want of
+    what, and there as missed; the others go on. Threads may share it.
+
+    Args:
+        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME.
+        max_messages: high-water mark: messages that wait for one subscriber before more are dropped.
+        max_bytes: bytes of messages that wait, all subscribers together; one subscriber may have as much waiting as
+            is left free.
+        retain: 1 keeps the last message of each topic, beyond ``max_bytes``, and gives it at once to whoever
+            subscribes later.
+        limits: what the subscribers accept.
+        linger: seconds that ``close`` gives the subscribers to read what was sent.
+        context: the zmq.Context to use; zmq.Context.instance() otherwise.
+
+    Raises:
+        AddressError: an address is malformed, in use, or of a kind that this system lacks.
+    """
+
+    def __init__(
+        self,
+        *,
+        bind: Addresses = None,
+        connect: Addresses = None,
+        max_messages: int = MAX_MESSAGES,
+        max_bytes: int = MAX_BYTES,
+        retain: int = 0,
+        limits: Limits = DEFAULT_LIMITS,
+        linger: float = LINGER,
+        context: zmq.Context[Any] | None = None,
+    ) -> None:
+        self._set_up(Channel, bind, connect, max_messages, max_bytes, retain, limits, linger, context)
+
+    @overload
+    def send(self, payload: Any, *, topic: str = "", copy: Literal[True] = True) -> None: ...
+
+    @overload
+    def send(self, payload: Any, *, topic: str = "", copy: Literal[False]) -> SendHandle: ...
+
+    def send(self, payload: Any, *, topic: str = "", copy: bool = True) -> SendHandle | None:
+        """Send ``payload``, an array or whatever :func:`encode` takes, to those who want ``topic``; returns at once.
+
+        Args:
+            topic: any text. A subscriber gets the topics that begin with what it asks for.
+            copy: True: the arrays are yours again on return. False: large ones are lent, not copied (unless they are
+                retained); leave them unchanged until the handle that is returned is ``done``.
+
+        Raises:
+            EncodeError: something in it cannot travel, or the topic is no text. Nothing has been sent.
+            ConnectionClosed, MisuseError: the publisher cannot be used any more, or not here.
+        """
+        return self._publish(payload, topic, copy)
+
+    def wait_for_subscribers(self, count: int = 1, *, topic: str = "", timeout: float | None = None) -> None:
+        """Return once at least ``count`` subscribers would get a message on ``topic``; Timeout after ``timeout``
+        seconds (None: no end).
+
+        Those behind a :class:`Proxy` count as well. A plain ZeroMQ socket counts once for each of its subscriptions.
+        """
+        self._channel.go_on(self._waiting_for_subscribers(count, topic), timeout)
+
+    def close(self, *, linger: float | None = None) -> int:
+        """Give the subscribers up to ``linger`` seconds to read all that was sent to them, then close.
+
+        Returns:
+            0 if every subscriber read everything; else the number of messages, at the least, that are not known to
+            have arrived. Those are also reported as a warning in the log ``nptransport``.
+        """
+        return self._close_blocking(linger)
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,88 @@
+"""Taking messages off a channel, part by part, without building anything from them yet."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .channel import Channel
+from .codec import Decoder, Plan
+from .envelope import Envelope
+from .errors import DecodeError
+from .limits import Limits
+
+__all__ = ["Letter", "Received", "Receiving", "copy_into"]
+
+# Below this, bytes are the cheaper and always aligned way to take a part from libzmq.
+_SMALL = 32 * 1024
+
+
+Received = tuple[Any, str | None, Envelope | None, int]
+"""Payload, topic, envelope and bytes of a message that was opened."""
+
+
+class Letter(NamedTuple):
+    """A message that is all there, and not opened."""
+
+    plan: Plan
+    parts: list[Any]
+    topic: str | None
+    envelope: Envelope | None
+    nbytes: int
+
+
+class Receiving:
+    """What all endpoints that receive have in common."""
+
+    _channel: Channel
+    _decoder: Decoder
+
+    def _set_up_receiving(self, channel: Channel, limits: Limits) -> None:
+        self._channel = channel
+        self._decoder = Decoder(limits)
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses, with the port that the system chose for ``tcp://*:0``."""
+        return self._channel.addresses
+
+    @property
+    def address(self) -> str:
+        """The first of them."""
+        return self._channel.addresses[0]
+
+    @property
+    def closed(self) -> bool:
+        """Whether it can be used no more."""
+        return self._channel.closed
+
+    def _collect(self, metadata: bytes, topic: str | None, nbytes: int) -> Letter:
+        """The rest of the message, as its ``metadata`` says that it is; ``nbytes`` have come before.
+
+        DecodeError if that cannot be read; what there is of the message is for the caller to drop.
+        """
+        channel = self._channel
+        plan, envelope = self._decoder.plan(metadata)
+        if plan.alone is not None and plan.nbytes <= _SMALL and channel.more:  # as most messages are
+            parts = [channel.take_one()]
+            if channel.more:
+                parts += channel.take(0, True)
+        else:
+            parts = channel.take(len(plan.layouts), plan.nbytes <= _SMALL)
+        nbytes += len(metadata) + (plan.nbytes if plan.alone else sum(map(len, parts)))
+        return Letter(plan, parts, topic, envelope, nbytes)
+
+
+def copy_into(out: np.ndarray[Any, Any], payload: Any) -> None:
+    """Copy ``payload`` into ``out``; DecodeError if it does not fit."""
+    fits = type(payload) is np.ndarray and payload.shape == out.shape and payload.dtype == out.dtype
+    if not fits or not out.flags.writeable:
+        found = f"{payload.dtype} {list(payload.shape)}" if isinstance(payload, np.ndarray) else type(payload).__name__
+        raise DecodeError.of(
+            "message",
+            expected=f"a writable {out.dtype} {list(out.shape)} as out asks for",
+            found=found,
+            hint="it is kept: the next recv() gives it",
+        )
+    np.copyto(out, payload)

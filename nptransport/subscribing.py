@@ -1,0 +1,229 @@
+"""What a subscriber does, apart from how it waits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import zmq
+
+from .addresses import Addresses
+from .channel import Channel, check_positive
+from .ending import close_at_end
+from .errors import DecodeError
+from .latest import Arrival, Latest
+from .limits import Limits
+from .log import warn
+from .protocol.ledger import Ledger
+from .protocol.message import SubscriberStatistics
+from .protocol.program import check_topic
+from .protocol.speakers import Speakers
+from .protocol.tags import LEAD, Kind, Mode, Word, read_tag, tag
+from .receiving import Received, Receiving, copy_into
+
+__all__ = ["MAX_MESSAGES", "WATCH", "Subscribing"]
+
+MAX_MESSAGES = 64  # as for a consumer
+WATCH = 0.25  # seconds without a message after which to look whether somebody has fallen silent
+
+_TOPICS = 1024  # whose first part is remembered
+
+
+class Subscribing(Receiving):
+    """State and steps of a subscriber; the faces beside this add the waiting."""
+
+    def _set_up(
+        self,
+        channel: type[Channel],
+        bind: Addresses,
+        connect: Addresses,
+        topics: str | Iterable[str],
+        latest: bool,
+        max_age: float | None,
+        max_messages: int,
+        max_bytes: int | None,
+        limits: Limits,
+        context: zmq.Context[Any] | None,
+    ) -> None:
+        if max_age is not None and not max_age > 0:
+            raise ValueError(f"max_age={max_age!r}: expected seconds above 0, or None")
+        if max_bytes is not None:
+            check_positive(max_bytes=max_bytes)
+            max_messages = min(max_messages, max(1, max_bytes // limits.max_total_bytes))
+        check_positive(max_messages=max_messages)
+        prefixes = [check_topic(topic) for topic in ([topics] if isinstance(topics, str) else topics)]
+        opened = channel(
+            zmq.SUB,
+            bind,
+            connect,
+            max_messages=max_messages,
+            max_part_bytes=limits.max_total_bytes,
+            options={zmq.SNDHWM: 0, zmq.RECONNECT_IVL_MAX: 1000, zmq.CONNECT_TIMEOUT: 2000, zmq.HANDSHAKE_IVL: 3000},
+            context=context,
+        )
+        self._set_up_receiving(opened, limits)
+        self._limits = limits
+        self._max_age = max_age
+        self._ledger = Ledger()
+        self._speakers = Speakers()
+        self._kept: Arrival | None = None
+        self._names: dict[bytes, str] = {}
+        self._number = os.urandom(8)
+        self._copy_tag = tag(Kind.COPY, self._number)
+        self._subscribe(prefixes, Mode.LATEST if latest else Mode.QUEUE)
+        self._latest = Latest(self._channel, self._take, self._open, self._watch) if latest else None
+        self._lock = self._latest.lock if self._latest is not None else contextlib.nullcontext()
+        close_at_end(self)
+
+    def _subscribe(self, prefixes: Iterable[bytes], mode: Mode) -> None:
+        """Ask for ``prefixes`` as any subscriber does, and make ourselves known to publishers of ours."""
+        listed = list(dict.fromkeys(prefixes))
+        for prefix in listed:
+            self._channel.subscribe(prefix, True)
+        self._channel.subscribe(tag(Kind.SELF, self._number, bytes([mode])), True)
+        for prefix in listed:
+            self._channel.subscribe(self._copy_tag + prefix, True)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_ledger"):
+            self._close_blocking()
+
+    def _close_blocking(self) -> None:
+        latest: Latest | None = getattr(self, "_latest", None)
+        if latest is not None and not self._channel.closing and not self._channel.is_forked:
+            self._channel.closing = True
+            latest.stop()
+        self._channel.close()
+
+    def statistics(self) -> SubscriberStatistics:
+        """What has been seen so far."""
+        connections, ledger = self._channel.connections, self._ledger
+        with self._lock:
+            if not self.closed:
+                connections.refresh()
+            return SubscriberStatistics(
+                received=ledger.total("received"),
+                nbytes=ledger.nbytes,
+                skipped=ledger.total("skipped"),
+                stale=ledger.total("stale"),
+                missed=ledger.total("missed"),
+                malformed=ledger.malformed,
+                duplicates=ledger.duplicates,
+                streams=ledger.statistics(),
+                connections=connections.count,
+                disconnects=connections.disconnects,
+            )
+
+    # What arrives
+
+    def _take(self, first: bytes) -> Arrival | None:
+        """The message that begins with ``first``, taken off the channel; None if it is none for the reader.
+
+        DecodeError if it cannot be read; it is gone and counted.
+        """
+        channel = self._channel
+        try:
+            topic = self._names.get(first)
+            if topic is None and not 0x80 <= (first or b"\0")[0] <= 0x8F:
+                topic = self._read_topic(first)
+                if topic is None:
+                    channel.drop_rest()
+                    return None
+            if topic is None:
+                letter = self._collect(first, "", 0)
+            else:
+                letter = self._collect(channel.take_one(), topic, len(first))
+        except DecodeError:
+            channel.drop_rest()
+            self._ledger.malformed += 1
+            raise
+        source, sequence = letter.envelope[:2] if letter.envelope is not None else ("", None)
+        stream = self._ledger.find(source, letter.topic or "")
+        if stream is None:
+            stream = self._ledger.open(source, letter.topic or "", sequence or 0)
+        if stream.note(stream.following if sequence is None else sequence):
+            return Arrival(letter, stream)
+        self._ledger.duplicates += 1
+        return None
+
+    def _read_topic(self, first: bytes) -> str | None:
+        """The topic that a first part stands for; None if what follows is none of our messages. Words are heeded."""
+        name = first
+        if first[:1] == bytes([LEAD]):
+            hello = read_tag(first)
+            if hello is None or hello.number != self._number:
+                return None
+            if hello.kind is Kind.SELF:
+                self._heed()
+                return None
+            name = hello.rest
+        try:
+            topic = name.decode()
+        except UnicodeDecodeError:
+            raise DecodeError.of("topic", expected="a text in UTF-8", found=f"{name[:24]!r}") from None
+        if len(self._names) >= _TOPICS:
+            self._names.clear()
+        self._names[first] = topic
+        return topic
+
+    def _heed(self) -> None:
+        document, connection = self._channel.take_word()
+        word = Word.unpack(document, self._limits)
+        if connection is not None:
+            self._speakers.heard(connection, word.interval, time.monotonic())
+        for source, topic, following in word.positions:
+            self._ledger.open(source, topic, following).stand(following)
+
+    def _watch(self) -> None:
+        """Connect anew where somebody who promised to speak is silent: a network that has died without a word."""
+        for connection in self._speakers.silent(time.monotonic()):
+            if self._channel.reconnect(connection):
+                warn("%s: nothing heard any more, connecting anew", self._channel)
+
+    # What is handed out
+
+    def _receive(self, first: bytes, copy: bool, out: np.ndarray[Any, Any] | None) -> Received | None:
+        """What ``first`` is the beginning of, opened; None if it is nothing for the reader."""
+        arrival = self._take(first)
+        return None if arrival is None else self._open(arrival, copy, out)
+
+    def _take_kept(self, copy: bool, out: np.ndarray[Any, Any] | None) -> Received | None:
+        """What did not fit into the last ``out``; None without such."""
+        if self._kept is None:
+            return None
+        arrival, self._kept = self._kept, None
+        return self._open(arrival, copy, out)
+
+    def _open(self, arrival: Arrival, copy: bool, out: np.ndarray[Any, Any] | None) -> Received | None:
+        """The message, counted; None if it is too old. One that does not fit into ``out`` is kept."""
+        letter, stream = arrival
+        envelope = letter.envelope
+        if self._max_age is not None and envelope is not None and time.time() - envelope[2] > self._max_age:
+            stream.waiting -= 1
+            stream.stale += 1
+            return None
+        try:
+            payload = letter.plan.payload(letter.parts, copy)
+        except DecodeError:
+            stream.waiting -= 1
+            stream.missed += 1
+            self._ledger.malformed += 1
+            raise
+        if out is not None:
+            try:
+                copy_into(out, payload)
+            except DecodeError:
+                self._kept = arrival
+                raise
+            payload = out
+        stream.waiting -= 1
+        stream.received += 1
+        self._ledger.nbytes += letter.nbytes
+        return payload, letter.topic, envelope, letter.nbytes
+
+    def _skipped(self, error: DecodeError) -> None:
+        warn("%s: skipped a message: %s", self._channel, error)
