@@ -27,10 +27,12 @@ from .protocol.message import (
     ConsumerStatistics,
     Message,
     ProducerStatistics,
+    ProxyStatistics,
     PublisherStatistics,
     SubscriberState,
     SubscriberStatistics,
 )
+from .proxy import Proxy
 from .publisher import Publisher
 from .sockets import recv_array, send_array
 from .subscriber import Subscriber
@@ -59,6 +61,8 @@ __all__ = [
     "MisuseError",
     "Producer",
     "ProducerStatistics",
+    "Proxy",
+    "ProxyStatistics",
     "Publisher",
     "PublisherStatistics",
     "RemoteError",

@@ -185,7 +185,7 @@ class Channel:
             return
         left = deadline.left(need)
         slice_ = _SLICE if left is None else min(_SLICE, left)
-        if need is Need.RELEASED:
+        if need in (Need.RELEASED, Need.SUBSCRIBED):  # who subscribes is heard of by another thread, too
             self._released.wait(min(slice_, LOOK))
             self._released.clear()
         elif need is Need.SETTLED:

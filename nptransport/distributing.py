@@ -9,7 +9,8 @@ import numpy as np
 
 from .channel import Channel
 from .memory.leases import Leases
-from .protocol.audience import Audience, Outlet
+from .protocol.audience import Audience, Outlet, Route
+from .protocol.message import SubscriberState
 from .protocol.program import Parcel
 from .protocol.tags import Mode, Position, Word
 
@@ -72,12 +73,27 @@ class Distributor:
 
     # Messages
 
-    def has_room(self, outlets: Iterable[Outlet], nbytes: int) -> bool:
-        """Whether a large message of ``nbytes`` is worth a copy: somebody has room for it, or keeps it until then."""
+    def has_room(self, route: Route, nbytes: int) -> bool:
+        """Whether a large message of ``nbytes`` is worth a copy: somebody has room for it, or is content to wait."""
         free = self._leases.max_bytes - self._leases.nbytes
         if nbytes > free and self._leases.nbytes:
             return False
-        return any(outlet.mode is Mode.LATEST or outlet.has_room(nbytes, free) for outlet in outlets)
+        return any(outlet.is_latest or outlet.has_room(nbytes, free) for outlet in self._outlets(route))
+
+    def _outlets(self, route: Route) -> list[Outlet]:
+        return [*route.outlets, self.audience.plain] if route.plain else route.outlets
+
+    def distribute(self, route: Route, parcel: Parcel) -> None:
+        """Send ``parcel`` to all whom ``route`` leads to."""
+        for outlet, head in zip(route.outlets, route.heads, strict=True):
+            self.offer(outlet, head, parcel)
+        if route.plain:
+            self.offer_plain(parcel)
+
+    def refuse_all(self, route: Route) -> None:
+        """Count a message that nobody gets, for want of bytes."""
+        for outlet in self._outlets(route):
+            self._drop(outlet, route.name, "bytes")
 
     def offer(self, outlet: Outlet, head: bytes, parcel: Parcel) -> None:
         """Send ``parcel`` with ``head`` in front, unless there is no room for it."""
@@ -97,7 +113,7 @@ class Distributor:
         """Send ``parcel`` to the subscribers that are not of ours, as ZeroMQ's own publishers do."""
         outlet = self.audience.plain
         if parcel.large and not outlet.has_room(parcel.large, self._free(parcel)):
-            self.refuse(outlet, parcel.topic, "bytes")
+            self._drop(outlet, parcel.topic, "bytes")
             return
         head = [parcel.topic] if parcel.topic else []
         self._channel.send_to_who_has_room([*head, *_views(outlet, parcel)], [*head, *parcel.frames])
@@ -110,8 +126,7 @@ class Distributor:
     def _free(self, parcel: Parcel) -> int:
         return self._leases.max_bytes - self._leases.nbytes + parcel.large
 
-    def refuse(self, outlet: Outlet, topic: bytes, want: str) -> None:
-        """Count a message on ``topic`` that found no room, for want of ``messages`` or ``bytes``."""
+    def _drop(self, outlet: Outlet, topic: bytes, want: str) -> None:
         if want == "bytes":
             outlet.dropped_for_bytes += 1
         else:
@@ -123,7 +138,7 @@ class Distributor:
             outlet.behind[parcel.topic] = parcel.own()
             self.anyone_behind = True
         else:
-            self.refuse(outlet, parcel.topic, want)
+            self._drop(outlet, parcel.topic, want)
 
     def _catch_up(self, outlet: Outlet) -> None:
         for topic, parcel in list(outlet.behind.items()):
@@ -133,6 +148,31 @@ class Distributor:
                 return
             del outlet.behind[topic]
             outlet.sent += 1
+
+    def announce(self, route: Route) -> None:
+        """Those whom ``route`` leads to are to hear where its streams stand, though no message came."""
+        self.audience.direct(route)
+        for outlet in route.outlets:
+            outlet.untold.add(route.name)
+
+    def waiting(self) -> int:
+        """Messages, at the least one, that are not known to have left."""
+        return max(sum(outlet.waiting.messages for outlet in self.audience.outlets.values()), 1)
+
+    def states(self) -> dict[str, SubscriberState]:
+        """What is known of each subscriber, for statistics."""
+        return {
+            outlet.number.hex() or "plain": SubscriberState(
+                topics=tuple(sorted(prefix.decode(errors="replace") for prefix in outlet.prefixes)),
+                latest=outlet.is_latest,
+                sent=outlet.sent,
+                dropped_for_messages=outlet.dropped_for_messages,
+                dropped_for_bytes=outlet.dropped_for_bytes,
+                bytes_waiting=outlet.waiting.nbytes,
+            )
+            for outlet in [*self.audience.outlets.values(), self.audience.plain]
+            if outlet.number or outlet.prefixes
+        }
 
     # Words
 

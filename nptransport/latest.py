@@ -53,7 +53,7 @@ class Latest:
         self.lock = threading.RLock()
         self._changed = threading.Condition(self.lock)
         self._listeners: set[Callable[[], None]] = set()
-        self._service = Service(f"subscriber at {channel}", channel.descriptor, self._work)
+        self._service = Service(f"subscriber at {channel}", [channel.descriptor], self._work)
 
     def stop(self) -> None:
         self._service.stop()

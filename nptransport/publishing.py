@@ -18,16 +18,18 @@ from .limits import Limits
 from .log import warn
 from .memory.leases import Leases
 from .protocol.handle import FREE, SendHandle
-from .protocol.message import PublisherStatistics, SubscriberState
+from .protocol.message import PublisherStatistics
 from .protocol.program import Parcel, Program, Topic, check_topic
 from .service import Service
 from .steps import Need, Steps
 
-__all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Publishing"]
+__all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "PUBLISHER_OPTIONS", "Publishing"]
 
 MAX_MESSAGES = 1000  # ZeroMQ's own default
 MAX_BYTES = 2**28  # 256 MiB, as for a producer
 LINGER = 2.0
+PUBLISHER_OPTIONS: dict[int, int] = {zmq.XPUB_MANUAL: 1, zmq.XPUB_NODROP: 1, zmq.RCVHWM: 0, zmq.RECONNECT_IVL_MAX: 1000}
+"""Whom a message goes to is decided here, what finds no room is told, and no notice is ever dropped."""
 ATTEND = 0.002  # seconds between two looks at who has come, while messages are sent
 
 # Up to here a copy into a message of libzmq's own costs less than lending it a buffer and hearing of its return.
@@ -64,7 +66,7 @@ class Publishing:
             connect,
             max_messages=max_messages,
             max_part_bytes=limits.max_total_bytes,
-            options={zmq.XPUB_MANUAL: 1, zmq.XPUB_NODROP: 1, zmq.RCVHWM: 0},
+            options=PUBLISHER_OPTIONS,
             context=context,
         )
         # Small messages are not counted in bytes; all that may wait for one subscriber are an eighth of the budget.
@@ -74,7 +76,7 @@ class Publishing:
         self._distributor = Distributor(self._channel, self._leases, self._program)
         self._distributor.on_return = self._on_return
         self._attend_at = 0.0
-        self._service = Service(f"publisher at {self._channel}", self._channel.descriptor, self._work)
+        self._service = Service(f"publisher at {self._channel}", [self._channel.descriptor], self._work)
         close_at_end(self)
 
     def __del__(self) -> None:
@@ -103,18 +105,6 @@ class Publishing:
             if not self.closed:
                 self._distributor.attend()
                 self._channel.connections.refresh()
-            states = {
-                outlet.number.hex() or "plain": SubscriberState(
-                    topics=tuple(sorted(prefix.decode(errors="replace") for prefix in outlet.prefixes)),
-                    latest=outlet.is_latest,
-                    sent=outlet.sent,
-                    dropped_for_messages=outlet.dropped_for_messages,
-                    dropped_for_bytes=outlet.dropped_for_bytes,
-                    bytes_waiting=outlet.waiting.nbytes,
-                )
-                for outlet in [*audience.outlets.values(), audience.plain]
-                if outlet.number or outlet.prefixes
-            }
             return PublisherStatistics(
                 messages=program.messages,
                 nbytes=program.nbytes,
@@ -122,7 +112,7 @@ class Publishing:
                 dropped_for_messages=audience.dropped("messages"),
                 dropped_for_bytes=audience.dropped("bytes"),
                 bytes_in_flight=self._leases.nbytes,
-                subscribers=states,
+                subscribers=self._distributor.states(),
                 connections=self._channel.connections.count,
                 disconnects=self._channel.connections.disconnects,
             )
@@ -137,8 +127,7 @@ class Publishing:
             if now >= self._attend_at:
                 self._attend(now)
             topic = self._program.topics.get(name) or self._program.topic(name)
-            if topic.version != self._distributor.audience.version:
-                self._address(topic)
+            self._distributor.audience.direct(topic)
             if not topic.plain and not self._retain and type(payload) is np.ndarray and payload.nbytes <= self._small:
                 metadata = self._program.metadata_like_before(topic, payload, now)
                 if metadata is not None:
@@ -156,27 +145,22 @@ class Publishing:
         return None if copy else FREE
 
     def _publish_any(self, topic: Topic, payload: Any, copy: bool, now: float) -> SendHandle | None:
-        distributor, audience = self._distributor, self._distributor.audience
+        distributor = self._distributor
         frames = self._program.pack(topic, payload, now)
         nbytes = sum(map(len, frames))
-        outlets = [*topic.outlets, audience.plain] if topic.plain else topic.outlets
         handle = None if copy else SendHandle()
         if nbytes - len(frames[0]) <= self._small:
             parcel = Parcel(topic.name, frames, 0)
-        elif self._retain or distributor.has_room(outlets, nbytes):
+        elif self._retain or distributor.has_room(topic, nbytes):
             parcel = self._lease(topic, frames, None if self._retain else handle)
         else:
-            for outlet in outlets:
-                distributor.refuse(outlet, topic.name, "bytes")
+            distributor.refuse_all(topic)
             self._program.count(topic, nbytes)
             return handle
         if self._retain:
             topic.retained = parcel.own()
         self._program.count(topic, nbytes)
-        for outlet, head in zip(topic.outlets, topic.heads, strict=True):
-            distributor.offer(outlet, head, parcel)
-        if topic.plain:
-            distributor.offer_plain(parcel)
+        distributor.distribute(topic, parcel)
         return handle
 
     def _lease(self, topic: Topic, frames: list[Any], handle: SendHandle | None) -> Parcel:
@@ -189,14 +173,6 @@ class Publishing:
             large += len(frame)
             leased.append(self._leases.copy(frame) if handle is None else self._leases.lend(frame, handle.expect()))
         return Parcel(topic.name, leased, large)
-
-    def _address(self, topic: Topic) -> None:
-        """Who is to get the messages on ``topic`` from now on."""
-        audience = self._distributor.audience
-        topic.version = audience.version
-        topic.outlets = audience.matching(topic.name)
-        topic.heads = [outlet.copy_tag + topic.name for outlet in topic.outlets]
-        topic.plain = audience.plain.wants(topic.name)
 
     # From time to time
 
@@ -226,7 +202,7 @@ class Publishing:
                 self._distributor.attend()
                 if self._distributor.audience.count(name) >= count:
                     return
-            yield Need.RELEASED  # the service takes notices, too: look from time to time
+            yield Need.SUBSCRIBED
 
     # The end
 
@@ -260,6 +236,6 @@ class Publishing:
 
     def _report(self, why: str) -> int:
         """Say what the close leaves behind."""
-        count = max(sum(outlet.waiting.messages for outlet in self._distributor.audience.outlets.values()), 1)
+        count = self._distributor.waiting()
         warn("%s: closed with %d or more messages not known to have arrived, %s", self._channel, count, why)
         return count

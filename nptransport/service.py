@@ -6,7 +6,7 @@ import contextlib
 import selectors
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .log import warn
 
@@ -20,12 +20,12 @@ class Service:
     """Calls ``work`` again and again until it is stopped.
 
     Args:
-        descriptor: readable when something may have happened.
+        descriptors: one is readable when something may have happened.
         work: what to do; gives whether to do it again as soon as something happens, or only after a rest.
     """
 
-    def __init__(self, name: str, descriptor: int, work: Callable[[], bool]) -> None:
-        self._descriptor = descriptor
+    def __init__(self, name: str, descriptors: Sequence[int], work: Callable[[], bool]) -> None:
+        self._descriptors = descriptors
         self._work = work
         self._stopped = False
         self._woken, self._waker = socket.socketpair()
@@ -35,7 +35,8 @@ class Service:
 
     def _run(self) -> None:
         with self._woken, selectors.DefaultSelector() as all_, selectors.DefaultSelector() as wakes:
-            all_.register(self._descriptor, selectors.EVENT_READ)
+            for descriptor in self._descriptors:
+                all_.register(descriptor, selectors.EVENT_READ)
             for selector in (all_, wakes):
                 selector.register(self._woken, selectors.EVENT_READ)
             while not self._stopped:

@@ -24,6 +24,7 @@ class Need(enum.Enum):
     WRITABLE = "room at the other side"
     RELEASED = "memory that comes back"
     WARM = "a warm buffer"
+    SUBSCRIBED = "subscribers"
     SETTLED = "the last bytes to leave"
 
 

@@ -25,10 +25,18 @@ from .protocol.speakers import Speakers
 from .protocol.tags import LEAD, Kind, Mode, Word, read_tag, tag
 from .receiving import Received, Receiving, copy_into
 
-__all__ = ["MAX_MESSAGES", "WATCH", "Subscribing"]
+__all__ = ["MAX_MESSAGES", "SUBSCRIBER_OPTIONS", "WATCH", "Subscribing"]
 
 MAX_MESSAGES = 64  # as for a consumer
 WATCH = 0.25  # seconds without a message after which to look whether somebody has fallen silent
+
+SUBSCRIBER_OPTIONS: dict[int, int] = {
+    zmq.SNDHWM: 0,  # no subscription is ever dropped
+    zmq.RECONNECT_IVL_MAX: 1000,
+    zmq.CONNECT_TIMEOUT: 2000,
+    zmq.HANDSHAKE_IVL: 3000,
+}
+"""A publisher that comes back is found within a second or two."""
 
 _TOPICS = 1024  # whose first part is remembered
 
@@ -62,7 +70,7 @@ class Subscribing(Receiving):
             connect,
             max_messages=max_messages,
             max_part_bytes=limits.max_total_bytes,
-            options={zmq.SNDHWM: 0, zmq.RECONNECT_IVL_MAX: 1000, zmq.CONNECT_TIMEOUT: 2000, zmq.HANDSHAKE_IVL: 3000},
+            options=SUBSCRIBER_OPTIONS,
             context=context,
         )
         self._set_up_receiving(opened, limits)

@@ -29,21 +29,25 @@ LAYERS = [
     {"protocol", "protocol.handle", "protocol.ledger", "protocol.newest", "protocol.speakers", "protocol.tags"},
     {"protocol.message", "protocol.audience"},
     {"protocol.inbox", "protocol.outbox", "protocol.program"},
+    {"protocol.relay"},
     {"addresses", "guard", "steps", "ending", "service"},
     {"connections"},
     {"channel"},
     {"asyncio.channel", "producing", "receiving", "distributing"},
     {"consuming", "publishing", "latest"},
     {"subscribing"},
+    {"proxying"},
     {
         "producer",
         "consumer",
         "publisher",
         "subscriber",
+        "proxy",
         "asyncio.producer",
         "asyncio.consumer",
         "asyncio.publisher",
         "asyncio.subscriber",
+        "asyncio.proxy",
     },
     {"asyncio"},
     {""},  # the package itself: the public surface
@@ -54,10 +58,10 @@ HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
 OUTSIDE = {"numpy", "msgpack", "zmq"}
 SOCKETS = {"channel", "connections", "sockets", "asyncio.channel"}
-PATTERNS = {"producing", "consuming", "publishing", "subscribing"}  # name the kind of their socket
-FACES = {
-    name for name in HEIGHT if name.endswith(("producer", "consumer", "publisher", "subscriber"))
-}  # take a zmq.Context, and pass it on
+PATTERNS = {"producing", "consuming", "publishing", "subscribing", "proxying"}  # name the kind of their socket
+FACES = {  # take a zmq.Context, and pass it on
+    name for name in HEIGHT if name.rpartition(".")[2] in ("producer", "consumer", "publisher", "subscriber", "proxy")
+}
 MSGPACK = {"packing", "tree"}
 
 

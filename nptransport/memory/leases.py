@@ -38,7 +38,7 @@ class Leases:
         np.copyto(lease, np.frombuffer(buffer, np.uint8))  # lets other threads run meanwhile
         return self._track(lease, warm, None)
 
-    def lend(self, buffer: bytes | memoryview, on_free: Callable[[], None]) -> Lease:
+    def lend(self, buffer: bytes | memoryview, on_free: Callable[[], None] | None) -> Lease:
         """A lease on ``buffer`` itself; ``on_free`` is called at its end."""
         return self._track(np.frombuffer(buffer, np.uint8), None, on_free)
 

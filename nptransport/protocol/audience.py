@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..memory.leases import Readings
 from .tags import Kind, Mode, is_tagged, read_tag, tag
 
-__all__ = ["Audience", "Outlet", "Reaction"]
+__all__ = ["Audience", "Outlet", "Reaction", "Route"]
 
 # Together all that a first part can be, but for tags: the lead bytes of UTF-8, and those of metadata without a topic.
 # A plain subscriber to everything is given these, and not what is meant for one of ours alone.
@@ -55,6 +55,21 @@ class Outlet:
         if self.mode is Mode.LATEST and self.waiting.messages >= _LATEST_WAITING:
             return False
         return self.waiting.nbytes + nbytes <= free or not self.waiting.messages
+
+
+class Route:
+    """Where the messages on one topic go."""
+
+    __slots__ = ("heads", "name", "outlets", "plain", "version")
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        self.outlets: list[Outlet] = []
+        self.heads: list[bytes] = []
+        """First part of the copy for each outlet."""
+        self.plain = False
+        """Whether a plain ZeroMQ subscriber wants it, too."""
+        self.version = -1
 
 
 class Reaction(NamedTuple):
@@ -150,6 +165,20 @@ class Audience:
         if counter[key] <= 0:
             del counter[key]
 
+    def prefixes(self) -> set[bytes]:
+        """All that anybody here wants."""
+        return set(self._asked) | {prefix for outlet in self.outlets.values() for prefix in outlet.prefixes}
+
+    def hidden(self) -> set[tuple[bytes, bytes]]:
+        """Number and prefix of each subscriber here and behind proxies."""
+        here = {
+            (outlet.number, prefix)
+            for outlet in self.outlets.values()
+            if outlet.mode is not Mode.RELAY
+            for prefix in outlet.prefixes
+        }
+        return here | {(number, prefix) for number, prefixes in self._hidden.items() for prefix in prefixes}
+
     def dropped(self, want: str) -> int:
         """Messages dropped for want of "messages" or "bytes", for all that have ever been here."""
         outlets = [*self.outlets.values(), self.plain]
@@ -158,6 +187,14 @@ class Audience:
     def matching(self, topic: bytes) -> list[Outlet]:
         """The outlets that want ``topic``."""
         return [outlet for outlet in self.outlets.values() if outlet.wants(topic)]
+
+    def direct(self, route: Route) -> None:
+        """Let ``route`` lead to those who are here now."""
+        if route.version != self.version:
+            route.version = self.version
+            route.outlets = self.matching(route.name)
+            route.heads = [outlet.copy_tag + route.name for outlet in route.outlets]
+            route.plain = self.plain.wants(route.name)
 
     def count(self, topic: bytes) -> int:
         """Number of subscribers that want ``topic``: ours, those behind proxies, and plain ones, each of whose matching

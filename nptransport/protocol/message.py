@@ -13,6 +13,7 @@ __all__ = [
     "ConsumerStatistics",
     "Message",
     "ProducerStatistics",
+    "ProxyStatistics",
     "PublisherStatistics",
     "SubscriberState",
     "SubscriberStatistics",
@@ -96,7 +97,7 @@ class SubscriberState:
 
 @dataclass(frozen=True)
 class PublisherStatistics:
-    """What a publisher, or a proxy, has done so far."""
+    """What a publisher has done so far."""
 
     messages: int
     """Messages that ``send`` accepted, whoever got them."""
@@ -118,6 +119,30 @@ class PublisherStatistics:
     """Connections now."""
     disconnects: int
     """Connections that ended before this endpoint was closed."""
+
+
+@dataclass(frozen=True)
+class ProxyStatistics:
+    """What a proxy has done so far."""
+
+    messages: int
+    """Messages that came to be handed on."""
+    nbytes: int
+    """Their bytes."""
+    malformed: int
+    """Messages refused because they were none."""
+    duplicates: int
+    """Messages that came again, and were not handed on again."""
+    dropped_for_messages: int
+    """Copies that a subscriber did not get since ``max_messages`` were waiting for it."""
+    dropped_for_bytes: int
+    """The same for want of room in ``max_bytes``."""
+    bytes_in_flight: int
+    """Bytes of large arrays that have not left for everybody yet, each counted once."""
+    subscribers: Mapping[str, SubscriberState]
+    """As in :class:`PublisherStatistics`."""
+    publishers: int
+    """Publishers connected now."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ..codec import ALONE, Encoder
 from ..envelope import EnvelopeWriter
 from ..errors import EncodeError
 from ..limits import Limits
-from .audience import Outlet
+from .audience import Route
 from .tags import Position
 
 __all__ = ["Parcel", "Program", "Topic", "check_topic"]
@@ -34,21 +34,15 @@ class Parcel(NamedTuple):
         return self._replace(frames=frames)
 
 
-class Topic:
+class Topic(Route):
     """What is the same for all messages on one topic."""
 
-    __slots__ = ("following", "heads", "name", "outlets", "plain", "retained", "version")
+    __slots__ = ("following", "retained")
 
     def __init__(self, name: bytes) -> None:
-        self.name = name
+        super().__init__(name)
         self.following = 0
         """Sequence of the next message."""
-        self.version = -1
-        self.outlets: list[Outlet] = []
-        self.heads: list[bytes] = []
-        """First part of the copy for each outlet."""
-        self.plain = False
-        """Whether a plain ZeroMQ subscriber wants it, too."""
         self.retained: Parcel | None = None
 
 

@@ -20,7 +20,7 @@ _WINDOW = 3.0  # seconds over which speeds are taken
 _MOST = 1000  # streams; a publisher that makes up topics cannot fill memory
 _SUCCEEDED = 30.0  # seconds after which a silent source gives way to another one with its topic
 
-_Key = tuple[str | None, str]  # source, topic
+_Key = tuple[str, str]  # source, topic
 
 
 class Row(NamedTuple):
@@ -79,7 +79,7 @@ class Board:
 
     def add(self, message: npt.Message, now: float) -> None:
         """Count the message; ``now`` is time.monotonic()."""
-        key = message.source, message.topic or ""
+        key = message.source or "", message.topic or ""
         stream = self._streams.get(key)
         if stream is None:
             self._make_room()
@@ -102,7 +102,7 @@ class Board:
             rows.append(
                 Row(
                     topic=plain(topic),
-                    source=plain(source or ""),
+                    source=plain(source),
                     payload=stream.payload,
                     dtype=stream.dtype,
                     shape=stream.shape,
