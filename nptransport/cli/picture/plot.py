@@ -18,6 +18,7 @@ _LINES = 5  # below and above it
 _SMALLEST = 10, 3
 _DOTS = 2  # a character, across
 _COLOURS = [f"bright_{name}" for name in ("cyan", "yellow", "green", "magenta", "red", "blue", "white", "black")]
+_NOTHING = 1e-6  # of the whole range: what is left of 0 by rounding
 _SAVED_POINTS = 4000  # of a curve: more than a figure has pixels across
 
 
@@ -83,7 +84,7 @@ def _runs(places: Array, values: Array) -> list[tuple[Array, Array]]:
 
 
 def _label(value: float, chars: int, delta: float, left: bool = False) -> str:
-    text = f"{value:.5g}"
+    text = f"{value if abs(value) > delta * _NOTHING else 0:.5g}"
     return text.ljust(chars) if left else text.rjust(chars)
 
 
