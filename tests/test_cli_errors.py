@@ -16,6 +16,7 @@ from command_line import PROGRAM, receiver, run
 
 import nptransport as npt
 
+COMMANDS = ["send", "recv", "top", "view", "proxy", "demo"]
 NOWHERE = ["--connect", "tcp://127.0.0.1:9"]
 
 
@@ -33,12 +34,12 @@ def test_the_help_lists_the_commands_and_the_exit_codes() -> None:
     for arguments in (["--help"], ["-h"]):
         done = run(*arguments)
         assert done.returncode == 0
-        assert re.findall(r"^  (send|recv|demo)  ", done.stdout, re.MULTILINE) == ["send", "recv", "demo"]
+        assert re.findall(r"^  (\w+)  ", done.stdout, re.MULTILINE) == COMMANDS
         assert "demo-" not in done.stdout
         assert "130 Ctrl-C" in done.stdout
     assert run().returncode == 2
     assert run("--version").stdout == f"nptransport {npt.__version__}\n"
-    for command in ("send", "recv", "demo"):
+    for command in COMMANDS:
         assert run(command, "--help").returncode == 0
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "json_option",
     "limit_option",
     "timeout_option",
+    "watch_options",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,6 +36,12 @@ def address_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def watch_options(function: F) -> F:
+    """ADDRESS, as often as wanted, and the options of those who bind: for commands that look at what others send."""
+    what = click.argument("addresses", metavar="[ADDRESS]...", nargs=-1)
+    return what(address_options(function))
 
 
 def check_addresses(bind: Sequence[str], connect: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from rich.filesize import decimal
 
 from .progress import Bar, Display, Ticker
 from .terminal import can_repaint
+from .units import counted
 
 __all__ = ["Outcome", "Report"]
 
@@ -122,16 +123,12 @@ class Report:
         if self._started is None and not interrupted and not any(counts.values()):
             return
         parts = [f"{count} {status}" for status, count in self.outcomes.items()]
-        files = _count(self.files, "file") + (f" ({', '.join(parts)})" if parts else "")
+        files = counted(self.files, "file") + (f" ({', '.join(parts)})" if parts else "")
         speed = f", {decimal(int(self._nbytes / seconds))}/s" if seconds else ""
         told = "".join(f"; {count} {name}" for name, count in counts.items() if count)
         told += "; interrupted" * interrupted
-        line = f"{files}, {_count(self._frames, 'frame')}, {decimal(self._nbytes)} in {seconds:.2f} s{speed}{told}"
+        line = f"{files}, {counted(self._frames, 'frame')}, {decimal(self._nbytes)} in {seconds:.2f} s{speed}{told}"
         self._display.print(line, err=False)
 
     def _event(self, event: str, **facts: Any) -> None:
         self._display.print(json.dumps({"event": event, **facts}), err=False)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"

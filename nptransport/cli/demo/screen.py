@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.color import Color
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from ..picture.blocks import as_blocks
 from .tally import Tally, lost_so_far
 
 __all__ = ["Lines", "Screen"]
@@ -87,8 +86,8 @@ class Screen(Lines):
         parts.append(_fitting_table(self._console, camera, viewers))
         self._live.update(Group(*parts), refresh=True)
 
-    def _paint(self, picture: np.ndarray[Any, Any]) -> list[Text]:
-        """Two pixels a character, as far as there is room and colour."""
+    def _paint(self, picture: np.ndarray[Any, Any]) -> list[RenderableType]:
+        """As far as there is room and colour."""
         console = self._console
         if console.no_color or console.color_system not in ("truecolor", "256"):
             return []
@@ -96,14 +95,7 @@ class Screen(Lines):
             picture = picture[::2, ::2]
         if console.height < _TABLE_ROWS + len(picture) // 2 or console.width < picture.shape[1]:
             return []
-        return [_paint_row(upper, lower) for upper, lower in zip(picture[::2], picture[1::2], strict=True)]
-
-
-def _paint_row(upper: np.ndarray[Any, Any], lower: np.ndarray[Any, Any]) -> Text:
-    row = Text()
-    for above, below in zip(upper.tolist(), lower.tolist(), strict=True):
-        row.append("▀", Style(color=Color.from_rgb(*above), bgcolor=Color.from_rgb(*below)))
-    return row
+        return [as_blocks(picture)]
 
 
 def _fitting_table(console: Console, camera: Tally, viewers: Sequence[Tally]) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import nptransport as npt
 
+from ..plain import plain
 from ..report import Outcome, Report
 from .incoming import BadStream, Differs, Incoming
 from .names import BadName
@@ -13,7 +14,6 @@ __all__ = ["Receiving"]
 
 _SENDERS = 1000  # at a time: each holds a file open
 _SHOWN = 3  # messages that are no words are described so many times, then only counted
-_LONGEST = 200  # characters of a reason that a peer gives
 
 
 class Receiving:
@@ -181,8 +181,3 @@ class _Sender:
             self._incoming.discard()
             self._incoming = None
         self._report.done(outcome)
-
-
-def plain(text: str) -> str:
-    """What a peer said, without what could paint on the terminal, and no longer than a line."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:_LONGEST])
