@@ -92,9 +92,20 @@ def describe_array(array: np.ndarray[Any, Any], limits: Limits) -> tuple[list[An
         buffer: Buffer = strings.join_strings(array)
     else:
         descriptor, buffer = dtypes.describe(array.dtype, limits), flat_bytes(array, order)
+        _refuse_invalid(buffer, array.dtype)
         if array.size > limits.max_items and not array.itemsize:
             raise EncodeError.at("", f"{array.size} elements of 0 bytes, at most {limits.max_items} (Limits.max_items)")
     return ([descriptor, shape, "F"] if order == "F" else [descriptor, shape]), buffer
+
+
+def _refuse_invalid(buffer: Buffer, dtype: np.dtype[Any]) -> None:
+    """EncodeError for elements that a receiver would refuse: what is wrong is here, and so is who can mend it."""
+    mirror = elements.mirror(dtype)
+    if mirror is not None and len(buffer):
+        try:
+            elements.check_elements(np.frombuffer(buffer, dtype).view(mirror))
+        except DecodeError as error:
+            raise EncodeError.at("", f"{error}: no value of dtype {dtype}; look for a view of other bytes") from None
 
 
 def memory_order(array: np.ndarray[Any, Any]) -> Order:

@@ -100,10 +100,10 @@ class Encoder:
 def _lends_itself(array: np.ndarray[Any, Any]) -> bool:
     """Whether ``array.data`` works, and any array of equal dtype and shape has the same layout.
 
-    Not so the structured dtypes: equal ones may differ in alignment.
+    Not so the structured dtypes: equal ones may differ in alignment. Nor booleans, whose bytes have to be looked at.
     """
     dtype = array.dtype
-    return bool(array.flags.c_contiguous and array.nbytes and dtype.kind in "biufc" and dtype.isbuiltin == 1)
+    return bool(array.flags.c_contiguous and array.nbytes and dtype.kind in "iufc" and dtype.isbuiltin == 1)
 
 
 class Decoder:

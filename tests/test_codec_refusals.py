@@ -262,3 +262,18 @@ def test_whatever_an_exporter_raises_is_an_encode_error(kind):
             raise kind("closed")
 
     assert refusal([Exporter()]).path == "payload[0]"
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.array([0, 1, 2], np.uint8).view(bool), "bool element: expected at most 0x1, found 0x2"),
+        (np.array([0x110000], np.uint32).view("U1"), "text element: expected at most 0x10ffff, found 0x110000"),
+        (np.array([(1, 255)], "i4,u1").view([("a", "i4"), ("b", "?")]), "bool element: expected at most 0x1"),
+    ],
+)
+def test_elements_that_a_receiver_would_refuse(array, reason):
+    with pytest.raises(npt.EncodeError) as caught:
+        npt.encode({"mask": array})
+    assert caught.value.path == "payload['mask']"
+    assert caught.value.reason.startswith(reason)

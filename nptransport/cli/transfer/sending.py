@@ -108,24 +108,7 @@ class Sending:
             if piece.nbytes + _METADATA > self._limits.max_total_bytes:
                 hint = f"give --limit-bytes {piece.nbytes + _METADATA} to both sides"
                 raise BadFile(f"a frame of {piece.nbytes} bytes is more than one message may hold; {hint}")
-            if _may_be_invalid(piece.dtype):
-                _check_elements(piece, self._limits)
             if self._interval:
                 self._line.wait_until(self._due)
                 self._due = max(self._due, time.monotonic() - self._interval) + self._interval
             yield piece
-
-
-def _may_be_invalid(dtype: np.dtype[Any]) -> bool:
-    """Whether some bytes are no element of it: bool and text."""
-    if dtype.fields is not None:
-        return any(_may_be_invalid(field[0]) for field in dtype.fields.values())
-    return dtype.base.kind in "bU"
-
-
-def _check_elements(piece: np.ndarray[Any, Any], limits: npt.Limits) -> None:
-    """BadFile for what the receiver would refuse: better said here, where the file is."""
-    try:
-        npt.decode(npt.encode(piece, limits=limits), limits=limits)
-    except npt.DecodeError as error:
-        raise BadFile(f"{error}, which is no value of its dtype; save it with another one") from None
