@@ -246,13 +246,18 @@ class Channel:
         last = len(parts) - 1
         self.broke_off = False
         for index, part in enumerate(parts):
-            flags = _NOBLOCK if index == last else _MORE
+            flags, copy = _NOBLOCK if index == last else _MORE, frames is None or part is frames[index]
             try:
-                self._send(part, flags, frames is None or part is frames[index])
+                self._send(part, flags, copy)
             except zmq.Again:
                 if index:
                     self._break_off(last - index)
-                return False
+                    return False
+                self._get(_EVENTS)  # takes in who has made room, which a send does only about once a millisecond
+                try:
+                    self._send(part, flags, copy)
+                except zmq.Again:
+                    return False
         return True
 
     def try_send_pair(self, metadata: bytes, array: Any) -> bool:
