@@ -228,9 +228,12 @@ class Channel:
 
     def check_usable(self) -> None:
         """ConnectionClosed, or MisuseError in a forked child."""
+        self.check_not_forked()
+        self.check_open()
+
+    def check_not_forked(self) -> None:
         if self._guard.is_forked:
             self._guard.refuse_fork()
-        self.check_open()
 
     def check_open(self) -> None:
         if self.closing:
