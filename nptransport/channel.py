@@ -232,9 +232,12 @@ class Channel:
 
     def check_usable(self) -> None:
         """ConnectionClosed, or MisuseError in a forked child."""
+        self.check_not_forked()
+        self.check_open()
+
+    def check_not_forked(self) -> None:
         if self._guard.is_forked:
             self._guard.refuse_fork()
-        self.check_open()
 
     def check_open(self) -> None:
         if self.closing:
@@ -250,13 +253,18 @@ class Channel:
         last = len(parts) - 1
         self.broke_off = False
         for index, part in enumerate(parts):
-            flags = _NOBLOCK if index == last else _MORE
+            flags, copy = _NOBLOCK if index == last else _MORE, frames is None or part is frames[index]
             try:
-                self._send(part, flags, frames is None or part is frames[index])
+                self._send(part, flags, copy)
             except zmq.Again:
                 if index:
                     self._break_off(last - index)
-                return False
+                    return False
+                self._get(_EVENTS)  # takes in who has made room, which a send does only about once a millisecond
+                try:
+                    self._send(part, flags, copy)
+                except zmq.Again:
+                    return False
         return True
 
     def try_send_pair(self, metadata: bytes, array: Any) -> bool:

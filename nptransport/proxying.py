@@ -111,6 +111,7 @@ class Proxying(Receiving):
 
     def statistics(self) -> ProxyStatistics:
         """What has been done so far."""
+        self._channel.check_not_forked()
         with self._lock:
             audience, relay = self._distributor.audience, self._relay
             if not self.closed:
@@ -238,8 +239,10 @@ class Proxying(Receiving):
     # The end
 
     def _begin_to_close(self) -> bool:
+        if self._channel.is_forked:
+            return False
         with self._lock:
-            if self._channel.closing or self._channel.is_forked:
+            if self._channel.closing:
                 return False
             self._channel.closing = self._backend.closing = True
         self._service.stop()

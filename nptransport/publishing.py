@@ -101,6 +101,7 @@ class Publishing:
     def statistics(self) -> PublisherStatistics:
         """What has been done so far."""
         program, audience = self._program, self._distributor.audience
+        self._channel.check_not_forked()
         with self._lock:
             if not self.closed:
                 self._distributor.attend()
@@ -121,8 +122,9 @@ class Publishing:
 
     def _publish(self, payload: Any, name: str, copy: bool) -> SendHandle | None:
         channel = self._channel
+        channel.check_not_forked()  # before the lock: the thread that held it at the fork is not there to let go
         with self._lock:
-            channel.check_usable()
+            channel.check_open()
             now = time.time()
             if now >= self._attend_at:
                 self._attend(now)
@@ -197,9 +199,10 @@ class Publishing:
 
     def _waiting_for_subscribers(self, count: int, topic: str) -> Steps[None]:
         name = check_topic(topic)
+        self._channel.check_not_forked()
         while True:
             with self._lock:
-                self._channel.check_usable()
+                self._channel.check_open()
                 self._distributor.attend()
                 if self._distributor.audience.count(name) >= count:
                     return
@@ -209,8 +212,10 @@ class Publishing:
 
     def _begin_to_close(self) -> bool:
         """Every use from now on is refused; False if that is so already, or this is a forked child."""
+        if self._channel.is_forked:
+            return False
         with self._lock:
-            if self._channel.closing or self._channel.is_forked:
+            if self._channel.closing:
                 return False
             self._channel.closing = True
         self._service.stop()

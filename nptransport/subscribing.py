@@ -110,6 +110,7 @@ class Subscribing(Receiving):
     def statistics(self) -> SubscriberStatistics:
         """What has been seen so far."""
         connections, ledger = self._channel.connections, self._ledger
+        self._channel.check_not_forked()
         with self._lock:
             if not self.closed:
                 connections.refresh()

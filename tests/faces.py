@@ -11,42 +11,22 @@ import contextlib
 import functools
 import inspect
 import itertools
-import os
-import queue
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import textwrap
-import threading
-import time
 from pathlib import Path
 
 import pytest
 import zmq
+from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401 - for the tests
 
 import nptransport as npt
 import nptransport.asyncio
 
-PATIENCE = 15  # seconds: far more than anything here takes, so that a failing test ends nevertheless
-POLL = 0.005
-
-_ROOTS = [str(Path(npt.__file__).parents[1]), str(Path(__file__).parent)]
 _numbers = itertools.count()
 
 
-def wait_until(condition):
-    """What ``condition()`` gives once that is true; AssertionError if it never is."""
-    deadline = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "waited in vain for " + inspect.getsource(condition).strip()
-        time.sleep(POLL)
-    return value
-
-
 class Endpoint:
-    """A producer or a consumer of either face: every call blocks, and unless told otherwise none for ever."""
+    """An endpoint of either face: every call blocks, and unless told otherwise none for ever."""
 
     def __init__(self, endpoint, run):
         self._endpoint = endpoint
@@ -56,7 +36,7 @@ class Endpoint:
         value = getattr(self._endpoint, name)
         if not inspect.ismethod(value):
             return value
-        if name in ("send", "recv", "recv_message", "flush"):
+        if "timeout" in inspect.signature(value).parameters:
             value = functools.partial(value, timeout=PATIENCE)
         return lambda *args, **options: self._run(value(*args, **options))
 
@@ -108,6 +88,23 @@ class SyncFace:
         """A producer connected to a consumer that has bound ``address``."""
         consumer = self.consumer(bind=address)
         return self.producer(connect=consumer.address, **options), consumer
+
+    def publisher(self, **options):
+        publisher = Endpoint(self.package.Publisher(**options), self.run)
+        self._opened.callback(publisher.close, linger=0)
+        return publisher
+
+    def subscriber(self, **options):
+        subscriber = Endpoint(self.package.Subscriber(**options), self.run)
+        self._opened.callback(subscriber.close)
+        return subscriber
+
+    def broadcast(self, address, topics="", publisher=None, **options):
+        """A publisher that has bound ``address``, and a subscriber connected to it, of which it knows."""
+        publisher = self.publisher(bind=address, **publisher or {})
+        subscriber = self.subscriber(connect=publisher.address, topics=topics, **options)
+        publisher.wait_for_subscribers(topic=topics if isinstance(topics, str) else topics[0])
+        return publisher, subscriber
 
     def close(self):
         self._opened.close()
@@ -195,100 +192,3 @@ def sockets_fixture(address):
 
     with opened:
         yield make
-
-
-class Child:
-    """Another Python process. Its script has ``np``, ``npt``, ``args``, and ``say`` and ``hear``."""
-
-    _PRELUDE = """
-        import functools, os, sys, threading, time
-        import numpy as np
-        import nptransport as npt
-        args = sys.argv[1:]
-        say = functools.partial(print, flush=True)
-        hear = sys.stdin.readline
-    """
-
-    def __init__(self, script, args):
-        source = textwrap.dedent(self._PRELUDE) + textwrap.dedent(script)
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", source, *map(str, args)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(_ROOTS)},
-        )
-        self.errors = ""
-        self._lines = queue.SimpleQueue()
-        self._readers = [threading.Thread(target=read, daemon=True) for read in (self._read, self._read_errors)]
-        for reader in self._readers:
-            reader.start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self._lines.put(line.strip())
-        self._lines.put(None)
-
-    def _read_errors(self):
-        self.errors = self.process.stderr.read()
-
-    def hear(self):
-        """The next line that the child says."""
-        line = self._lines.get(timeout=PATIENCE)
-        if line is None:
-            self.wait()
-            raise AssertionError(f"the child ended without a word: {self.errors}")
-        return line
-
-    def say(self, line=""):
-        self.process.stdin.write(f"{line}\n")
-        self.process.stdin.flush()
-
-    def stop(self):
-        """Freeze it, all its threads included, and return once it is frozen."""
-        self.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
-
-    def resume(self):
-        self.process.send_signal(signal.SIGCONT)
-
-    def kill(self):
-        """At once, and what it has forked."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.wait()
-
-    def wait(self):
-        """Its exit status, once it has ended."""
-        status = self.process.wait(PATIENCE)
-        for reader in self._readers:
-            reader.join()
-        return status
-
-    def resident_bytes(self):
-        """Memory that it occupies now."""
-        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
-
-    def end(self):
-        with contextlib.suppress(ProcessLookupError):
-            self.kill()
-        self.wait()
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
-
-
-@pytest.fixture(name="spawn")
-def spawn_fixture():
-    """``spawn(script, *args)`` runs a script in another process, which ends with the test."""
-    children = []
-
-    def spawn(script, *args):
-        children.append(Child(script, args))
-        return children[-1]
-
-    yield spawn
-    for child in children:
-        child.end()
