@@ -99,6 +99,11 @@ class SyncFace:
         self._opened.callback(subscriber.close)
         return subscriber
 
+    def proxy(self, **options):
+        proxy = Endpoint(self.package.Proxy(**options), self.run)
+        self._opened.callback(proxy.close, linger=0)
+        return proxy
+
     def broadcast(self, address, topics="", publisher=None, **options):
         """A publisher that has bound ``address``, and a subscriber connected to it, of which it knows."""
         publisher = self.publisher(bind=address, **publisher or {})
@@ -170,10 +175,32 @@ def wire_fixture(request):
     return _make_address(request.param)
 
 
+@pytest.fixture(name="new_wire", params=["tcp", "ipc"])
+def new_wire_fixture(request):
+    """A function that gives an address to bind that other processes can reach, another at each call."""
+    return functools.partial(_make_address, request.param)
+
+
 @pytest.fixture(name="socket_path")
 def socket_path_fixture():
     """A path where there is nothing yet, short enough to be a socket's."""
     return _folder() / str(next(_numbers))
+
+
+@pytest.fixture(name="sockets_of_zmq")
+def sockets_of_zmq_fixture():
+    """``sockets_of_zmq(kind, address)``: a socket of pyzmq, connected."""
+    opened = contextlib.ExitStack()
+
+    def make(kind, address):
+        socket = zmq.Context.instance().socket(kind)
+        opened.callback(socket.close, 0)
+        socket.rcvtimeo = PATIENCE * 1000
+        socket.connect(address)
+        return socket
+
+    with opened:
+        yield make
 
 
 @pytest.fixture(name="sockets")

@@ -134,7 +134,9 @@ def test_many_publishers_to_many_subscribers(face, new_address):
         rows = {}
         for _ in range(60):
             message = subscriber.recv_message()
-            rows.setdefault((message.source, message.topic), []).append((message.sequence, int(message.payload.flat[0])))
+            rows.setdefault((message.source, message.topic), []).append(
+                (message.sequence, int(message.payload.flat[0]))
+            )
         assert list(rows.values()) == [[(index, index) for index in range(10)]] * 6
         assert subscriber.statistics().missed == 0
 
