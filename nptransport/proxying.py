@@ -114,7 +114,7 @@ class Proxying(Receiving):
         self._channel.check_not_forked()
         with self._lock:
             audience, relay = self._distributor.audience, self._relay
-            if not self.closed:
+            if not self._channel.closing:
                 self._channel.connections.refresh()
                 self._backend.connections.refresh()
             return ProxyStatistics(

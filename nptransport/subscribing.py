@@ -30,6 +30,8 @@ __all__ = ["MAX_MESSAGES", "SUBSCRIBER_OPTIONS", "WATCH", "Subscribing"]
 MAX_MESSAGES = 64  # as for a consumer
 WATCH = 0.25  # seconds without a message after which to look whether somebody has fallen silent
 
+_UNTIL_WATCH = 32  # messages after which to look at the latest
+
 SUBSCRIBER_OPTIONS: dict[int, int] = {
     zmq.SNDHWM: 0,  # no subscription is ever dropped
     zmq.RECONNECT_IVL_MAX: 1000,
@@ -79,6 +81,7 @@ class Subscribing(Receiving):
         self._ledger = Ledger()
         self._speakers = Speakers()
         self._kept: Arrival | None = None
+        self._until_watch = _UNTIL_WATCH
         self._names: dict[bytes, str] = {}
         self._number = os.urandom(8)
         self._copy_tag = tag(Kind.COPY, self._number)
@@ -145,7 +148,8 @@ class Subscribing(Receiving):
             if topic is None:
                 letter = self._collect(first, "", 0)
             else:
-                letter = self._collect(channel.take_one(), topic, len(first))
+                metadata = self._take_metadata() if self._speakers.doubted else channel.take_one()
+                letter = self._collect(metadata, topic, len(first))
         except DecodeError:
             channel.drop_rest()
             self._ledger.malformed += 1
@@ -158,6 +162,11 @@ class Subscribing(Receiving):
             return Arrival(letter, stream)
         self._ledger.duplicates += 1
         return None
+
+    def _take_metadata(self) -> bytes:
+        metadata, connection = self._channel.take_word()
+        self._speakers.lives(connection, time.monotonic())
+        return metadata
 
     def _read_topic(self, first: bytes) -> str | None:
         """The topic that a first part stands for; None if what follows is none of our messages. Words are heeded."""
@@ -189,6 +198,7 @@ class Subscribing(Receiving):
 
     def _watch(self) -> None:
         """Connect anew where somebody who promised to speak is silent: a network that has died without a word."""
+        self._until_watch = _UNTIL_WATCH
         for connection in self._speakers.silent(time.monotonic()):
             if self._channel.reconnect(connection):
                 warn("%s: nothing heard any more, connecting anew", self._channel)
@@ -198,6 +208,9 @@ class Subscribing(Receiving):
     def _receive(self, first: bytes, copy: bool, out: np.ndarray[Any, Any] | None) -> Received | None:
         """What ``first`` is the beginning of, opened; None if it is nothing for the reader."""
         arrival = self._take(first)
+        self._until_watch -= 1
+        if self._until_watch <= 0:  # however busy the others are
+            self._watch()
         return None if arrival is None else self._open(arrival, copy, out)
 
     def _take_kept(self, copy: bool, out: np.ndarray[Any, Any] | None) -> Received | None:
