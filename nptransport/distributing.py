@@ -13,6 +13,7 @@ from .protocol.audience import Audience, Outlet, Route
 from .protocol.message import SubscriberState
 from .protocol.program import Parcel
 from .protocol.tags import Mode, Position, Word
+from .steps import Need, Steps
 
 __all__ = ["BEAT", "Distributor", "Repertoire"]
 
@@ -200,22 +201,32 @@ class Distributor:
             for outlet in self.audience.outlets.values():
                 self._tell(outlet, always=True)
 
-    def part(self) -> None:
-        """The last word to everybody: where each stream ends."""
+    def parting(self) -> Steps[None]:
+        """Until everybody still here has what was kept for want of room, and the last word: where each stream ends."""
         self.attend()
-        for outlet in self.audience.outlets.values():
+        left = list(self.audience.outlets.values())
+        for outlet in left:
             for prefix in outlet.prefixes:
                 outlet.untold.update(self._repertoire.under(prefix))
-            outlet.behind.clear()
-            self._tell(outlet, interval=0)
+        while True:
+            for outlet in left:
+                self._catch_up(outlet)
+            left = [outlet for outlet in left if outlet.behind or not self._tell(outlet, always=True, interval=0)]
+            if not left:
+                return
+            yield Need.RELEASED
+            self.attend()
+            left = [outlet for outlet in left if outlet.connections]
 
-    def _tell(self, outlet: Outlet, always: bool = False, interval: float = BEAT) -> None:
+    def _tell(self, outlet: Outlet, always: bool = False, interval: float = BEAT) -> bool:
+        """Say where the streams stand of which ``outlet`` has yet to hear; False if there is no room for that."""
         topics = [topic for topic in outlet.untold if topic not in outlet.behind]
         for positions in self._chunks(topics) if topics or not always else [[]]:
             word = Word(self._repertoire.speaker, interval, positions)
             if not self._channel.try_send([outlet.self_tag, word.pack()]):
-                return
+                return False
         outlet.untold.difference_update(topics)
+        return True
 
     def _chunks(self, topics: list[bytes]) -> Iterator[list[Position]]:
         positions = [position for topic in topics for position in self._repertoire.positions(topic)]

@@ -195,7 +195,10 @@ class Proxying(Receiving):
             topic.decode()
         except UnicodeDecodeError:
             raise DecodeError.of("topic", expected="a text in UTF-8", found=f"{topic[:24]!r}") from None
-        self._pass_on(topic, self._channel.take_one())
+        metadata, connection = self._channel.take_word()
+        if self._speakers.doubted:
+            self._speakers.lives(connection, time.monotonic())
+        self._pass_on(topic, metadata)
 
     def _heed(self) -> None:
         document, connection = self._channel.take_word()
@@ -261,7 +264,7 @@ class Proxying(Receiving):
 
     def _ending(self) -> Steps[None]:
         """Until every subscriber has read what it was sent."""
-        self._distributor.part()
+        yield from self._distributor.parting()
         if self._backend.within_process or not self._backend.connections.refresh():
             return
         yield from self._backend.draining()

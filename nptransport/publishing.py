@@ -103,7 +103,7 @@ class Publishing:
         program, audience = self._program, self._distributor.audience
         self._channel.check_not_forked()
         with self._lock:
-            if not self.closed:
+            if not self._channel.closing:  # from then on, whoever closes has the socket
                 self._distributor.attend()
                 self._channel.connections.refresh()
             return PublisherStatistics(
@@ -234,7 +234,7 @@ class Publishing:
 
     def _ending(self) -> Steps[None]:
         """Until every subscriber has read what it was sent."""
-        self._distributor.part()
+        yield from self._distributor.parting()
         if self._channel.within_process or not self._channel.connections.refresh():
             return
         yield from self._channel.draining()
