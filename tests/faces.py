@@ -63,6 +63,16 @@ def _method(endpoint, name):
     return getattr(endpoint, f"__a{name}__", None) or getattr(endpoint, f"__{name}__")
 
 
+def knows(publisher, *topics):
+    """Whether ``publisher`` knows subscribers of ours that want ``topics``, one entry for each, and no others.
+
+    wait_for_subscribers is content already when the first of a subscriber's subscriptions has come.
+    """
+    wanted = sorted(tuple(sorted({each} if isinstance(each, str) else set(each))) for each in topics)
+    states = publisher.statistics().subscribers
+    return "plain" not in states and sorted(state.topics for state in states.values()) == wanted
+
+
 class SyncFace:
     """The classes of nptransport."""
 
@@ -108,7 +118,7 @@ class SyncFace:
         """A publisher that has bound ``address``, and a subscriber connected to it, of which it knows."""
         publisher = self.publisher(bind=address, **publisher or {})
         subscriber = self.subscriber(connect=publisher.address, topics=topics, **options)
-        publisher.wait_for_subscribers(topic=topics if isinstance(topics, str) else topics[0])
+        wait_until(lambda: knows(publisher, topics))
         return publisher, subscriber
 
     def close(self):
