@@ -9,8 +9,15 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-ALONE = ["asyncio_stream.py", "nested_payload.py", "pyzmq_program.py"]
-PAIRED = ["producer.py", "consumer.py"]
+ALONE = [
+    "asyncio_publish.py",
+    "asyncio_stream.py",
+    "latest_only.py",
+    "nested_payload.py",
+    "pyzmq_program.py",
+    "topics.py",
+]
+PAIRED = ["consumer.py", "producer.py"]
 
 
 def start(name: str, *arguments: str) -> subprocess.Popen[str]:
