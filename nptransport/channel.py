@@ -374,6 +374,7 @@ class Channel:
         if address is None:
             return False
         self._socket.disconnect(address)
+        self.connections.leave(connection)
         self._socket.connect(address)
         return True
 

@@ -112,7 +112,7 @@ class Distributor:
     def offer(self, outlet: Outlet, head: bytes, parcel: Parcel) -> None:
         """Send ``parcel`` with ``head`` in front, unless there is no room for it."""
         if outlet.behind:
-            outlet.behind.pop(parcel.topic, None)
+            outlet.replaced += outlet.behind.pop(parcel.topic, None) is not None
             self._catch_up(outlet)
         if parcel.large and not self._may_wait(outlet, parcel.large, 0):
             self._refuse(outlet, parcel, "bytes")
@@ -146,6 +146,7 @@ class Distributor:
 
     def _refuse(self, outlet: Outlet, parcel: Parcel, want: str) -> None:
         if outlet.mode is Mode.LATEST:
+            outlet.replaced += parcel.topic in outlet.behind
             outlet.behind[parcel.topic] = parcel.own()
             self.anyone_behind = True
         else:
@@ -168,7 +169,8 @@ class Distributor:
 
     def waiting(self) -> int:
         """Messages, at the least one, that are not known to have left."""
-        return max(sum(outlet.waiting.messages for outlet in self.audience.outlets.values()), 1)
+        outlets = self.audience.outlets.values()
+        return max(sum(outlet.waiting.messages + len(outlet.behind) for outlet in outlets), 1)
 
     def states(self) -> dict[str, SubscriberState]:
         """What is known of each subscriber, for statistics."""
@@ -179,6 +181,7 @@ class Distributor:
                 sent=outlet.sent,
                 dropped_for_messages=outlet.dropped_for_messages,
                 dropped_for_bytes=outlet.dropped_for_bytes,
+                replaced=outlet.replaced,
                 bytes_waiting=outlet.waiting.nbytes,
             )
             for outlet in [*self.audience.outlets.values(), self.audience.plain]
@@ -199,14 +202,18 @@ class Distributor:
             for outlet in self.audience.outlets.values():
                 self._tell(outlet, always=True)
 
-    def part(self) -> None:
-        """The last word to everybody: where each stream ends."""
+    def part(self) -> bool:
+        """The last word to everybody: where each stream ends. False if somebody is still to get messages before it."""
         self.attend()
         for outlet in self.audience.outlets.values():
+            self._catch_up(outlet)
+            if outlet.behind or outlet.parted:
+                continue
+            outlet.parted = True
             for prefix in outlet.prefixes:
                 outlet.untold.update(self._repertoire.under(prefix))
-            outlet.behind.clear()
             self._tell(outlet, interval=0)
+        return all(outlet.parted for outlet in self.audience.outlets.values())
 
     def _tell(self, outlet: Outlet, always: bool = False, interval: float = BEAT) -> None:
         topics = [topic for topic in outlet.untold if topic not in outlet.behind]
