@@ -59,8 +59,9 @@ class Distributor:
                 self._channel.subscribe_sender(prefix, wanted)
             if reaction.superseded is not None:
                 self._channel.connections.end(reaction.superseded)
-            if reaction.joined is not None:
-                self._greet(*reaction.joined)
+            for joined in reaction.joined:
+                self._greet(*joined)
+        self.audience.settle()
 
     def _greet(self, outlet: Outlet, prefix: bytes) -> None:
         outlet.waiting.on_end = self.on_return

@@ -90,9 +90,9 @@ class Subscribing(Receiving):
     def _subscribe(self, prefixes: Iterable[bytes], mode: Mode) -> None:
         """Ask for ``prefixes`` as any subscriber does, and make ourselves known to publishers of ours."""
         listed = list(dict.fromkeys(prefixes))
+        self._channel.subscribe(self_tag(self._number, mode, len(listed)), True)
         for prefix in listed:
             self._channel.subscribe(prefix, True)
-        self._channel.subscribe(self_tag(self._number, mode, len(listed)), True)
         for prefix in listed:
             self._channel.subscribe(self._copy_tag + prefix, True)
 

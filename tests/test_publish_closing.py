@@ -25,14 +25,14 @@ READER = """
 def test_a_slow_reader_gets_the_last_message(face, wire, spawn, how):
     """Though it begins to read when the publisher has begun to close, and much is still to come."""
     publisher = face.publisher(bind=wire)
-    child = spawn(READER, publisher.address, how, 12)
+    child = spawn(READER, publisher.address, how, 8)
     assert child.hear() == "here"
     publisher.wait_for_subscribers(topic="x")
-    for index in range(12):
+    for index in range(8):
         publisher.send(np.full(1_000_000, index, np.int64), topic="x")
     child.say("go on")
     assert publisher.close(linger=PATIENCE) == 0
-    assert child.hear() == "12"
+    assert child.hear() == "8"
 
 
 def test_what_the_newest_replaced_is_counted(face, wire, spawn):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..memory.leases import Readings
@@ -24,14 +25,21 @@ _FEW = 3  # messages: one on its way, and two that have been read and are coming
 class Outlet:
     """The way to one subscriber of ours; or, with ``number`` b"", to all plain ZeroMQ subscribers together."""
 
-    def __init__(self, number: bytes, mode: Mode = Mode.QUEUE, expected: int = 0, self_tag: bytes = b"") -> None:
+    def __init__(
+        self,
+        number: bytes,
+        mode: Mode = Mode.QUEUE,
+        prefixes: Counter[bytes] | None = None,
+        expected: int = 0,
+        self_tag: bytes = b"",
+    ) -> None:
         self.number = number
         self.mode = mode
         self.expected = expected
         """Number of prefixes that it has announced to ask for."""
         self.self_tag = self_tag
         self.copy_tag = tag(Kind.COPY, number) if number else b""
-        self.prefixes: Counter[bytes] = Counter()
+        self.prefixes: Counter[bytes] = Counter() if prefixes is None else prefixes
         self.connections: list[int | None] = []
         """That it has come on: one, or two for a while if the first was cut without a word."""
         self.sent = 0
@@ -96,9 +104,10 @@ class Reaction(NamedTuple):
     """What is to be done about a notice: (un)subscribe its sender to prefixes, greet an outlet that wants more."""
 
     subscribe: list[tuple[bool, bytes]]
-    joined: tuple[Outlet, bytes] | None = None
+    joined: Sequence[tuple[Outlet, bytes]] = ()
     superseded: int | None = None
-    """Connection of a subscriber that has come again on another, and will not read from this one any more."""
+    """Connection of a subscriber that has come again on another, and will not read from this one any more; or that
+    cannot be served."""
 
 
 class Audience:
@@ -111,7 +120,12 @@ class Audience:
         """Raised with each change."""
         self._lost = dict.fromkeys(_LOSSES, 0)  # of those who have left
         self._asked: Counter[bytes] = Counter()  # prefixes without a tag, whoever it was
+        self._copies: dict[bytes, Counter[bytes]] = {}  # those of ours, by number, some before they have said who it is
         self._hidden: dict[bytes, Counter[bytes]] = {}
+        # An XSUB may send messages upstream, and whatever is no ZeroMQ at all may look like one. For each that is read,
+        # libzmq 4.3 in manual mode passes over the sender of one notice, and takes the next one's for that of this one.
+        # So whoever sends such is cut off, and those whose notices wait behind it, which come again by themselves.
+        self._astray = False
 
     def hear(self, notice: bytes, connection: int | None) -> Reaction:
         """Take in a notice of XPUB's: 01 or 00, and the prefix that is subscribed to or no more.
@@ -120,7 +134,17 @@ class Audience:
             connection: what it came from, where that is known.
         """
         self.version += 1
-        wanted, prefix = notice[:1] == b"\x01", notice[1:]
+        if notice[:1] not in (b"\x00", b"\x01"):
+            self._astray = True
+            return Reaction([], superseded=connection)
+        reaction = self._hear(notice[:1] == b"\x01", notice[1:], connection)
+        return Reaction([], superseded=connection) if self._astray else reaction
+
+    def settle(self) -> None:
+        """No more notices are waiting, and so ZeroMQ knows again whom the next one comes from."""
+        self._astray = False
+
+    def _hear(self, wanted: bool, prefix: bytes, connection: int | None) -> Reaction:
         if not is_tagged(prefix):
             return self._hear_plain(wanted, prefix, connection)
         hello = read_tag(prefix)
@@ -140,15 +164,22 @@ class Audience:
         self.plain.prefixes = self._asked - self._announced()
         # One of ours asks for its copy, too, and that is what it gets. ZeroMQ repeats subscriptions in any order.
         ours = connection is not None and any(connection in outlet.connections for outlet in self.outlets.values())
-        return Reaction([] if wanted and ours else self._apply(wanted, prefix))
+        if wanted:
+            return Reaction([] if ours else self._apply(True, prefix))
+        # What stands for everything may be a prefix of its own, too, and has to stay then.
+        keep = _EVERYTHING if self._asked[b""] else self._asked
+        return Reaction([each for each in self._apply(False, prefix) if each[1] not in keep])
 
     def _hear_self(self, wanted: bool, number: bytes, rest: bytes, prefix: bytes, connection: int | None) -> Reaction:
         if not rest or rest[0] not in set(Mode):
             return Reaction([])
         outlet, superseded = self.outlets.get(number), None
+        joined: list[tuple[Outlet, bytes]] = []
         if wanted:
             if outlet is None:
-                outlet = self.outlets[number] = Outlet(number, Mode(rest[0]), int.from_bytes(rest[1:3], "big"), prefix)
+                copies, expected = self._copies.setdefault(number, Counter()), int.from_bytes(rest[1:3], "big")
+                outlet = self.outlets[number] = Outlet(number, Mode(rest[0]), copies, expected, prefix)
+                joined = [(outlet, each) for each in copies]
             elif outlet.connections[-1] != connection:
                 superseded = outlet.connections[-1]
             outlet.connections.append(connection)
@@ -158,21 +189,27 @@ class Audience:
                 del self.outlets[number]
                 for name in _LOSSES:
                     self._lost[name] += getattr(outlet, name)
-        return Reaction([(wanted, prefix)], superseded=superseded)
+                if not outlet.prefixes:
+                    del self._copies[number]
+        # Copies may have been asked for before, and what they are copies of since.
+        plain = [each for copy in self._copies.get(number, ()) for each in self._apply(False, copy)] if wanted else []
+        return Reaction([*plain, (wanted, prefix)], joined, superseded)
 
     def _hear_copy(self, wanted: bool, number: bytes, rest: bytes, prefix: bytes) -> Reaction:
+        copies = self._copies.setdefault(number, Counter())
+        self._count(copies, wanted, rest)
         outlet = self.outlets.get(number)
-        if outlet is not None:
-            self._count(outlet.prefixes, wanted, rest)
+        if not copies and outlet is None:
+            del self._copies[number]
         self.plain.prefixes = self._asked - self._announced()
-        if outlet is None or not wanted:
-            return Reaction([(wanted, prefix)])
-        return Reaction([*self._apply(False, rest), (True, prefix)], joined=(outlet, rest))
+        if not wanted:
+            return Reaction([(False, prefix)])
+        return Reaction([*self._apply(False, rest), (True, prefix)], [(outlet, rest)] if outlet is not None else [])
 
     def _announced(self) -> Counter[bytes]:
         total: Counter[bytes] = Counter()
-        for outlet in self.outlets.values():
-            total += outlet.prefixes
+        for prefixes in self._copies.values():
+            total += prefixes
         return total
 
     @staticmethod
@@ -224,4 +261,7 @@ class Audience:
             return topic is None or topic.startswith(prefix)
 
         ours = {number for number, prefix in self.hidden() if matches(prefix)}
-        return len(ours) + sum(count for prefix, count in self.plain.prefixes.items() if matches(prefix))
+        plain = sum(count for prefix, count in self.plain.prefixes.items() if matches(prefix))
+        # One of ours says first how many copies it will ask for; until it has, what it asks for looks plain.
+        coming = sum(max(0, outlet.expected - len(outlet.prefixes)) for outlet in self.outlets.values())
+        return len(ours) + max(0, plain - coming)
