@@ -102,6 +102,12 @@ class Connections:
         self.refresh()
         return self._live.get(connection)
 
+    def leave(self, connection: int) -> None:
+        """Count a connection no more that we left ourselves: libzmq has no event for that."""
+        if self._live.pop(connection, None) is not None:
+            self._greetings -= 1
+            self.disconnects += 1
+
     def end(self, connection: int) -> None:
         """Close a connection whose other side is known to have gone."""
         self.refresh()

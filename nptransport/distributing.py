@@ -13,7 +13,6 @@ from .protocol.audience import Audience, Outlet, Route
 from .protocol.message import SubscriberState
 from .protocol.program import Parcel
 from .protocol.tags import Mode, Position, Word
-from .steps import Need, Steps
 
 __all__ = ["BEAT", "Distributor", "Repertoire"]
 
@@ -114,7 +113,7 @@ class Distributor:
     def offer(self, outlet: Outlet, head: bytes, parcel: Parcel) -> None:
         """Send ``parcel`` with ``head`` in front, unless there is no room for it."""
         if outlet.behind:
-            outlet.behind.pop(parcel.topic, None)
+            outlet.replaced += outlet.behind.pop(parcel.topic, None) is not None
             self._catch_up(outlet)
         if parcel.large and not self._may_wait(outlet, parcel.large, 0):
             self._refuse(outlet, parcel, "bytes")
@@ -148,6 +147,7 @@ class Distributor:
 
     def _refuse(self, outlet: Outlet, parcel: Parcel, want: str) -> None:
         if outlet.mode is Mode.LATEST:
+            outlet.replaced += parcel.topic in outlet.behind
             outlet.behind[parcel.topic] = parcel.own()
             self.anyone_behind = True
         else:
@@ -170,7 +170,8 @@ class Distributor:
 
     def waiting(self) -> int:
         """Messages, at the least one, that are not known to have left."""
-        return max(sum(outlet.waiting.messages for outlet in self.audience.outlets.values()), 1)
+        outlets = self.audience.outlets.values()
+        return max(sum(outlet.waiting.messages + len(outlet.behind) for outlet in outlets), 1)
 
     def states(self) -> dict[str, SubscriberState]:
         """What is known of each subscriber, for statistics."""
@@ -181,6 +182,7 @@ class Distributor:
                 sent=outlet.sent,
                 dropped_for_messages=outlet.dropped_for_messages,
                 dropped_for_bytes=outlet.dropped_for_bytes,
+                replaced=outlet.replaced,
                 bytes_waiting=outlet.waiting.nbytes,
             )
             for outlet in [*self.audience.outlets.values(), self.audience.plain]
@@ -201,22 +203,18 @@ class Distributor:
             for outlet in self.audience.outlets.values():
                 self._tell(outlet, always=True)
 
-    def parting(self) -> Steps[None]:
-        """Until everybody still here has what was kept for want of room, and the last word: where each stream ends."""
+    def part(self) -> bool:
+        """The last word to everybody: where each stream ends. False while somebody has no room for it, or is still to
+        get messages before it."""
         self.attend()
-        left = list(self.audience.outlets.values())
-        for outlet in left:
+        for outlet in self.audience.outlets.values():
+            self._catch_up(outlet)
+            if outlet.behind or outlet.parted:
+                continue
             for prefix in outlet.prefixes:
                 outlet.untold.update(self._repertoire.under(prefix))
-        while True:
-            for outlet in left:
-                self._catch_up(outlet)
-            left = [outlet for outlet in left if outlet.behind or not self._tell(outlet, always=True, interval=0)]
-            if not left:
-                return
-            yield Need.RELEASED
-            self.attend()
-            left = [outlet for outlet in left if outlet.connections]
+            outlet.parted = self._tell(outlet, always=True, interval=0)
+        return all(outlet.parted for outlet in self.audience.outlets.values())
 
     def _tell(self, outlet: Outlet, always: bool = False, interval: float = BEAT) -> bool:
         """Say where the streams stand of which ``outlet`` has yet to hear; False if there is no room for that."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .channel import Channel
-from .errors import DecodeError
+from .errors import DecodeError, TransportError
 from .protocol.ledger import Stream
 from .protocol.newest import Backlog, Newest
 from .receiving import Letter, Received
@@ -104,6 +104,8 @@ class Latest:
         with self.lock:
             if self._errors:
                 raise self._errors.popleft()
+            if self._service.error is not None:
+                raise TransportError(f"{self._channel}: receives no more, {self._service.error}")
             while not self._backlog.waits and not self._backlog.is_overdue(time.monotonic()):
                 arrival = self._newest.take()
                 if arrival is None:

@@ -21,11 +21,11 @@ from .protocol.message import ProxyStatistics
 from .protocol.program import Parcel
 from .protocol.relay import Line, Relay
 from .protocol.speakers import Speakers
-from .protocol.tags import LEAD, Kind, Mode, Word, read_tag, tag
+from .protocol.tags import LEAD, Kind, Mode, Word, read_tag, self_tag, tag
 from .publishing import PUBLISHER_OPTIONS
 from .receiving import Letter, Receiving
 from .service import Service
-from .steps import Steps
+from .steps import Need, Steps
 from .subscribing import SUBSCRIBER_OPTIONS
 
 __all__ = ["Proxying"]
@@ -90,7 +90,7 @@ class Proxying(Receiving):
         self._number = os.urandom(8)
         self._asked: set[bytes] = set()
         self._version = -1
-        self._channel.subscribe(tag(Kind.SELF, self._number, bytes([Mode.RELAY])), True)
+        self._channel.subscribe(self_tag(self._number, Mode.RELAY, 0), True)
         descriptors = [self._channel.descriptor, self._backend.descriptor]
         self._service = Service(f"proxy at {self._backend}", descriptors, self._work)
         close_at_end(self)
@@ -122,8 +122,7 @@ class Proxying(Receiving):
                 nbytes=relay.nbytes,
                 malformed=relay.malformed,
                 duplicates=relay.duplicates,
-                dropped_for_messages=audience.dropped("messages"),
-                dropped_for_bytes=audience.dropped("bytes"),
+                **audience.losses(),
                 bytes_in_flight=self._leases.nbytes,
                 subscribers=self._distributor.states(),
                 publishers=self._channel.connections.count,
@@ -264,7 +263,8 @@ class Proxying(Receiving):
 
     def _ending(self) -> Steps[None]:
         """Until every subscriber has read what it was sent."""
-        yield from self._distributor.parting()
+        while not self._distributor.part():
+            yield Need.RELEASED
         if self._backend.within_process or not self._backend.connections.refresh():
             return
         yield from self._backend.draining()

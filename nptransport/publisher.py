@@ -9,6 +9,7 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel
+from .errors import Timeout
 from .limits import DEFAULT_LIMITS, Limits
 from .protocol.handle import SendHandle
 from .publishing import LINGER, MAX_BYTES, MAX_MESSAGES, Publishing
@@ -71,13 +72,16 @@ class Publisher(Publishing):
         """
         return self._publish(payload, topic, copy)
 
-    def wait_for_subscribers(self, count: int = 1, *, topic: str = "", timeout: float | None = None) -> None:
-        """Return once at least ``count`` subscribers would get a message on ``topic``; Timeout after ``timeout``
-        seconds (None: no end).
+    def wait_for_subscribers(self, count: int = 1, *, topic: str | None = None, timeout: float | None = None) -> None:
+        """Return once at least ``count`` subscribers would get a message on ``topic``, or are there at all if that is
+        None; Timeout after ``timeout`` seconds (None: no end).
 
         Those behind a :class:`Proxy` count as well. A plain ZeroMQ socket counts once for each of its subscriptions.
         """
-        self._channel.go_on(self._waiting_for_subscribers(count, topic), timeout)
+        try:
+            self._channel.go_on(self._waiting_for_subscribers(count, topic), timeout)
+        except Timeout as error:
+            raise self._too_few(count, topic, error) from None
 
     def close(self, *, linger: float | None = None) -> int:
         """Give the subscribers up to ``linger`` seconds to read all that was sent to them, then close.

@@ -110,8 +110,7 @@ class Publishing:
                 messages=program.messages,
                 nbytes=program.nbytes,
                 topics={name: topic.following for name, topic in program.topics.items()},
-                dropped_for_messages=audience.dropped("messages"),
-                dropped_for_bytes=audience.dropped("bytes"),
+                **audience.losses(),
                 bytes_in_flight=self._leases.nbytes,
                 subscribers=self._distributor.states(),
                 connections=self._channel.connections.count,
@@ -197,8 +196,8 @@ class Publishing:
             self._distributor.work(now)
             return now >= self._attend_at + ATTEND  # else the next message sees to it
 
-    def _waiting_for_subscribers(self, count: int, topic: str) -> Steps[None]:
-        name = check_topic(topic)
+    def _waiting_for_subscribers(self, count: int, topic: str | None) -> Steps[None]:
+        name = None if topic is None else check_topic(topic)
         self._channel.check_not_forked()
         while True:
             with self._lock:
@@ -207,6 +206,19 @@ class Publishing:
                 if self._distributor.audience.count(name) >= count:
                     return
             yield Need.SUBSCRIBED
+
+    def _too_few(self, count: int, topic: str | None, timeout: Timeout) -> Timeout:
+        """Timeout that says who is there instead."""
+        with self._lock:
+            audience = self._distributor.audience
+            asked = sorted({prefix.decode(errors="replace") for prefix in audience.prefixes()})
+            there = audience.count(None if topic is None else check_topic(topic))
+        whom = "subscribers" if topic is None else f"subscribers to topic {topic!r}"
+        return Timeout(
+            f"{self._channel}: waited {timeout.seconds:g} s for {count} {whom}, found {there}; all together ask for "
+            f"{', '.join(map(repr, asked)) or 'nothing'}",
+            seconds=timeout.seconds,
+        )
 
     # The end
 
@@ -234,7 +246,8 @@ class Publishing:
 
     def _ending(self) -> Steps[None]:
         """Until every subscriber has read what it was sent."""
-        yield from self._distributor.parting()
+        while not self._distributor.part():
+            yield Need.RELEASED
         if self._channel.within_process or not self._channel.connections.refresh():
             return
         yield from self._channel.draining()

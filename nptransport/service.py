@@ -6,6 +6,7 @@ import contextlib
 import selectors
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 
 from .log import warn
@@ -17,7 +18,7 @@ _REST = 0.02  # and while others look anyway
 
 
 class Service:
-    """Calls ``work`` again and again until it is stopped.
+    """Calls ``work``, a method, again and again until it is stopped or the method's object has gone.
 
     Args:
         descriptors: one is readable when something may have happened.
@@ -26,8 +27,10 @@ class Service:
 
     def __init__(self, name: str, descriptors: Sequence[int], work: Callable[[], bool]) -> None:
         self._descriptors = descriptors
-        self._work = work
+        self._work = weakref.WeakMethod(work)  # or nobody could forget an endpoint whose thread goes on
         self._stopped = False
+        self.error: Exception | None = None
+        """What ended it, if that was no stop."""
         self._woken, self._waker = socket.socketpair()
         self._waker.setblocking(False)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -40,15 +43,26 @@ class Service:
             for selector in (all_, wakes):
                 selector.register(self._woken, selectors.EVENT_READ)
             while not self._stopped:
-                try:
-                    selector, seconds = (all_, _LOOK) if self._work() else (wakes, _REST)
-                except Exception as error:  # noqa: BLE001 - nobody else would hear of it
-                    if not self._stopped:
-                        warn("%s: %s: %s", self._thread.name, type(error).__name__, error)
+                selector, seconds = (all_, _LOOK) if self._do() else (wakes, _REST)
+                if self._stopped:
                     return
                 for key, _ in selector.select(seconds):
                     if key.fileobj is self._woken:
                         self._woken.recv(4096)
+
+    def _do(self) -> bool:
+        work = self._work()
+        if work is None:
+            self._stopped = True
+            return False
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - nobody else would hear of it
+            if not self._stopped:
+                self.error = error
+                warn("%s: %s: %s", self._thread.name, type(error).__name__, error)
+            self._stopped = True
+            return False
 
     def wake(self) -> None:
         """Work now. May be called from any thread."""

@@ -33,16 +33,16 @@ Steps = Generator[Need, None, T]
 
 
 class Deadline:
-    """The end of ``timeout`` seconds (None: no end), of which ``waited`` have passed.
+    """The end of ``timeout`` seconds (None: no end).
 
     Args:
         situation: says, for the error, whose deadline it was and how things stand.
     """
 
-    def __init__(self, timeout: float | None, situation: Callable[[str], str], waited: float = 0) -> None:
+    def __init__(self, timeout: float | None, situation: Callable[[str], str]) -> None:
         self._timeout = timeout
         self._situation = situation
-        self._at = None if timeout is None else time.monotonic() + timeout - waited
+        self._at = None if timeout is None else time.monotonic() + timeout
 
     def left(self, need: Need) -> float | None:
         """Seconds left, None if there is no end; Timeout once it has passed."""

@@ -22,7 +22,7 @@ from .protocol.ledger import Ledger
 from .protocol.message import SubscriberStatistics
 from .protocol.program import check_topic
 from .protocol.speakers import Speakers
-from .protocol.tags import LEAD, Kind, Mode, Word, read_tag, tag
+from .protocol.tags import LEAD, Kind, Mode, Word, read_tag, self_tag, tag
 from .receiving import Received, Receiving, copy_into
 
 __all__ = ["MAX_MESSAGES", "SUBSCRIBER_OPTIONS", "WATCH", "Subscribing"]
@@ -93,9 +93,9 @@ class Subscribing(Receiving):
     def _subscribe(self, prefixes: Iterable[bytes], mode: Mode) -> None:
         """Ask for ``prefixes`` as any subscriber does, and make ourselves known to publishers of ours."""
         listed = list(dict.fromkeys(prefixes))
+        self._channel.subscribe(self_tag(self._number, mode, len(listed)), True)
         for prefix in listed:
             self._channel.subscribe(prefix, True)
-        self._channel.subscribe(tag(Kind.SELF, self._number, bytes([mode])), True)
         for prefix in listed:
             self._channel.subscribe(self._copy_tag + prefix, True)
 

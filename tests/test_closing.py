@@ -6,6 +6,7 @@ libzmq itself drops what a slow reader has not yet taken when the writer closes 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import sys
@@ -14,7 +15,8 @@ import threading
 import numpy as np
 import pytest
 import zmq
-from faces import PATIENCE, address_fixture, face_fixture, spawn_fixture, wait_until, wire_fixture  # noqa: F401
+from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
+from faces import address_fixture, face_fixture, new_address_fixture, wire_fixture  # noqa: F401
 
 import nptransport as npt
 import nptransport.asyncio
@@ -309,3 +311,16 @@ def test_a_consumer_that_nobody_closes_ends_without_a_word(wire, spawn):
         producer.send(np.zeros(3))
         assert child.hear() == "received"
     assert (child.wait(), child.errors) == (0, "")
+
+
+@pytest.mark.parametrize("kind", ["Publisher", "Subscriber", "Proxy"])
+def test_what_is_forgotten_is_closed_with_its_thread(new_address, kind):
+    before = set(threading.enumerate())
+    if kind == "Proxy":
+        endpoint = npt.Proxy(frontend=new_address(), backend=new_address())
+    else:
+        endpoint = getattr(npt, kind)(bind=new_address(), **{"latest": True} if kind == "Subscriber" else {})
+    assert set(threading.enumerate()) > before
+    del endpoint
+    gc.collect()
+    wait_until(lambda: set(threading.enumerate()) <= before)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-ALONE = ["asyncio_stream.py", "nested_payload.py", "pyzmq_program.py"]
-PAIRED = ["producer.py", "consumer.py"]
+ALONE = [
+    "asyncio_publish.py",
+    "asyncio_stream.py",
+    "latest_only.py",
+    "nested_payload.py",
+    "pyzmq_program.py",
+    "topics.py",
+]
+PAIRED = ["camera.py", "consumer.py", "producer.py", "viewer.py"]
 
 
 def start(name: str, *arguments: str) -> subprocess.Popen[str]:
@@ -44,3 +53,16 @@ def test_producer_and_consumer(tmp_path: Path) -> None:
     consumer, producer = start("consumer.py", address), start("producer.py", address)
     assert "sent 100 frames" in output(producer)
     assert "received 100 frames, missed 0" in output(consumer)
+
+
+@pytest.mark.parametrize(("source", "frames"), [("clip.mp4", 12), ("no such clip", 100)])  # nobody's webcam is touched
+def test_camera_and_viewer(tmp_path: Path, source: str, frames: int) -> None:
+    iio = pytest.importorskip("imageio.v3")
+    pytest.importorskip("av")
+    iio.imwrite(tmp_path / "clip.mp4", np.zeros((12, 96, 128, 3), np.uint8), plugin="pyav", codec="mpeg4", fps=30)
+    address = f"ipc://{tmp_path}/s"
+    viewer, camera = start("viewer.py", address), start("camera.py", address, str(tmp_path / source))
+    assert f"sent {frames} frames" in output(camera)
+    counts = re.search(r"showed (\d+) frames, skipped (\d+), missed (\d+)", output(viewer))
+    assert counts is not None
+    assert sum(map(int, counts.groups())) == frames

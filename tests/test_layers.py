@@ -31,7 +31,7 @@ LAYERS = [
     {"protocol.inbox", "protocol.outbox", "protocol.program"},
     {"protocol.relay"},
     {"addresses", "guard", "steps", "ending", "service"},
-    {"connections"},
+    {"connections", "parts"},
     {"channel"},
     {"asyncio.channel", "producing", "receiving", "distributing"},
     {"consuming", "publishing", "latest"},
@@ -57,7 +57,7 @@ LAYERS = [
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
 OUTSIDE = {"numpy", "msgpack", "zmq"}
-SOCKETS = {"channel", "connections", "sockets", "asyncio.channel"}
+SOCKETS = {"channel", "parts", "connections", "sockets", "asyncio.channel"}
 PATTERNS = {"producing", "consuming", "publishing", "subscribing", "proxying"}  # name the kind of their socket
 FACES = {  # take a zmq.Context, and pass it on
     name for name in HEIGHT if name.rpartition(".")[2] in ("producer", "consumer", "publisher", "subscriber", "proxy")

@@ -182,9 +182,9 @@ def test_what_was_dropped_for_those_who_have_left_stays_counted():
     audience, peer = Audience(), Peer(1, Mode.QUEUE, [b"a"])
     hear_all(audience, peer.subscriptions(), 5)
     (outlet,) = audience.outlets.values()
-    outlet.dropped_for_bytes, outlet.dropped_for_messages = 3, 4
+    outlet.dropped_for_bytes, outlet.dropped_for_messages, outlet.replaced = 3, 4, 5
     hear_all(audience, peer.subscriptions(), None, wanted=False)
-    assert (audience.dropped("bytes"), audience.dropped("messages")) == (3, 4)
+    assert audience.losses() == {"dropped_for_bytes": 3, "dropped_for_messages": 4, "replaced": 5}
 
 
 def test_subscribers_behind_a_proxy_are_counted_once_each():

@@ -54,7 +54,7 @@ def test_those_who_want_a_topic_are_counted(face, address):
 
 def test_nobody_comes(face, address):
     publisher = face.publisher(bind=address)
-    with pytest.raises(npt.Timeout, match=r"waited 0\.05 s for subscribers") as caught:
+    with pytest.raises(npt.Timeout, match=r"waited 0\.05 s for 1 subscribers, found 0") as caught:
         publisher.wait_for_subscribers(timeout=0.05)
     assert caught.value.seconds == 0.05
     publisher.wait_for_subscribers(0, timeout=0)

@@ -56,9 +56,14 @@ class Publisher(Publishing):
             await asyncio.sleep(0)
         return self._publish(payload, topic, copy)
 
-    async def wait_for_subscribers(self, count: int = 1, *, topic: str = "", timeout: float | None = None) -> None:
+    async def wait_for_subscribers(
+        self, count: int = 1, *, topic: str | None = None, timeout: float | None = None
+    ) -> None:
         """As :meth:`nptransport.Publisher.wait_for_subscribers`."""
-        await go_on(self._channel, self._waiting_for_subscribers(count, topic), timeout)
+        try:
+            await go_on(self._channel, self._waiting_for_subscribers(count, topic), timeout)
+        except Timeout as error:
+            raise self._too_few(count, topic, error) from None
 
     async def close(self, *, linger: float | None = None) -> int:
         """As :meth:`nptransport.Publisher.close`."""

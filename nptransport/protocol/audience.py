@@ -16,6 +16,7 @@ __all__ = ["Audience", "Outlet", "Reaction", "Route"]
 _EVERYTHING = [bytes([lead]) for lead in [*range(0x80), *range(0x81, 0x90), *range(0xC2, 0xF5)]]
 
 
+_LOSSES = ("dropped_for_messages", "dropped_for_bytes", "replaced")
 _LATEST_WAITING = 2  # one on its way, one behind it; what is newer than that is kept here and replaced by newer still
 
 _FEW = 3  # messages: one on its way, and two that have been read and are coming back to us
@@ -24,10 +25,19 @@ _FEW = 3  # messages: one on its way, and two that have been read and are coming
 class Outlet:
     """The way to one subscriber of ours; or, with ``number`` b"", to all plain ZeroMQ subscribers together."""
 
-    def __init__(self, number: bytes, mode: Mode = Mode.QUEUE, prefixes: Counter[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        number: bytes,
+        mode: Mode = Mode.QUEUE,
+        prefixes: Counter[bytes] | None = None,
+        expected: int = 0,
+        self_tag: bytes = b"",
+    ) -> None:
         self.number = number
         self.mode = mode
-        self.self_tag = tag(Kind.SELF, number, bytes([mode])) if number else b""
+        self.expected = expected
+        """Number of prefixes that it has announced to ask for."""
+        self.self_tag = self_tag
         self.copy_tag = tag(Kind.COPY, number) if number else b""
         self.prefixes: Counter[bytes] = Counter() if prefixes is None else prefixes
         self.connections: list[int | None] = []
@@ -35,6 +45,9 @@ class Outlet:
         self.sent = 0
         self.dropped_for_messages = 0
         self.dropped_for_bytes = 0
+        self.replaced = 0
+        self.parted = False
+        """Whether it has had the last word."""
         self.waiting = Readings()
         """Large messages that ZeroMQ holds for it."""
         self._returned = 0
@@ -105,7 +118,7 @@ class Audience:
         self.plain = Outlet(b"")
         self.version = 0
         """Raised with each change."""
-        self._dropped = {"messages": 0, "bytes": 0}  # for those who have left
+        self._lost = dict.fromkeys(_LOSSES, 0)  # of those who have left
         self._asked: Counter[bytes] = Counter()  # prefixes without a tag, whoever it was
         self._copies: dict[bytes, Counter[bytes]] = {}  # those of ours, by number, some before they have said who it is
         self._hidden: dict[bytes, Counter[bytes]] = {}
@@ -158,14 +171,14 @@ class Audience:
         return Reaction([each for each in self._apply(False, prefix) if each[1] not in keep])
 
     def _hear_self(self, wanted: bool, number: bytes, rest: bytes, prefix: bytes, connection: int | None) -> Reaction:
-        if len(rest) != 1 or rest[0] not in set(Mode):
+        if not rest or rest[0] not in set(Mode):
             return Reaction([])
         outlet, superseded = self.outlets.get(number), None
         joined: list[tuple[Outlet, bytes]] = []
         if wanted:
             if outlet is None:
-                copies = self._copies.setdefault(number, Counter())
-                outlet = self.outlets[number] = Outlet(number, Mode(rest[0]), copies)
+                copies, expected = self._copies.setdefault(number, Counter()), int.from_bytes(rest[1:3], "big")
+                outlet = self.outlets[number] = Outlet(number, Mode(rest[0]), copies, expected, prefix)
                 joined = [(outlet, each) for each in copies]
             elif outlet.connections[-1] != connection:
                 superseded = outlet.connections[-1]
@@ -174,8 +187,8 @@ class Audience:
             del outlet.connections[0]
             if not outlet.connections:
                 del self.outlets[number]
-                self._dropped["messages"] += outlet.dropped_for_messages
-                self._dropped["bytes"] += outlet.dropped_for_bytes
+                for name in _LOSSES:
+                    self._lost[name] += getattr(outlet, name)
                 if not outlet.prefixes:
                     del self._copies[number]
         # Copies may have been asked for before, and what they are copies of since.
@@ -214,19 +227,19 @@ class Audience:
         return set(self._asked) | {prefix for outlet in self.outlets.values() for prefix in outlet.prefixes}
 
     def hidden(self) -> set[tuple[bytes, bytes]]:
-        """Number and prefix of each subscriber here and behind proxies."""
+        """Number and prefix of each subscriber that is all there, here and behind proxies."""
         here = {
             (outlet.number, prefix)
             for outlet in self.outlets.values()
-            if outlet.mode is not Mode.RELAY
+            if outlet.mode is not Mode.RELAY and len(outlet.prefixes) >= outlet.expected
             for prefix in outlet.prefixes
         }
         return here | {(number, prefix) for number, prefixes in self._hidden.items() for prefix in prefixes}
 
-    def dropped(self, want: str) -> int:
-        """Messages dropped for want of "messages" or "bytes", for all that have ever been here."""
+    def losses(self) -> dict[str, int]:
+        """Messages that somebody who has ever been here did not get, by the name of the count in Outlet."""
         outlets = [*self.outlets.values(), self.plain]
-        return self._dropped[want] + sum(int(getattr(outlet, f"dropped_for_{want}")) for outlet in outlets)
+        return {name: lost + sum(int(getattr(outlet, name)) for outlet in outlets) for name, lost in self._lost.items()}
 
     def matching(self, topic: bytes) -> list[Outlet]:
         """The outlets that want ``topic``."""
@@ -240,9 +253,15 @@ class Audience:
             route.heads = [outlet.copy_tag + route.name for outlet in route.outlets]
             route.plain = self.plain.wants(route.name)
 
-    def count(self, topic: bytes) -> int:
-        """Number of subscribers that want ``topic``: ours, those behind proxies, and plain ones, each of whose matching
-        subscriptions counts."""
-        ours = {outlet.number for outlet in self.matching(topic) if outlet.mode is not Mode.RELAY}
-        ours |= {number for number, prefixes in self._hidden.items() if any(map(topic.startswith, prefixes))}
-        return len(ours) + sum(count for prefix, count in self.plain.prefixes.items() if topic.startswith(prefix))
+    def count(self, topic: bytes | None) -> int:
+        """Number of subscribers that want ``topic``, or anything at all: ours, and those behind proxies. Of plain ones,
+        each matching subscription counts."""
+
+        def matches(prefix: bytes) -> bool:
+            return topic is None or topic.startswith(prefix)
+
+        ours = {number for number, prefix in self.hidden() if matches(prefix)}
+        plain = sum(count for prefix, count in self.plain.prefixes.items() if matches(prefix))
+        # One of ours says first how many copies it will ask for; until it has, what it asks for looks plain.
+        coming = sum(max(0, outlet.expected - len(outlet.prefixes)) for outlet in self.outlets.values())
+        return len(ours) + max(0, plain - coming)

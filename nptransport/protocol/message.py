@@ -27,7 +27,7 @@ class Message(NamedTuple):
     topic: str | None
     """The text in front of the message, which subscribers choose by."""
     sequence: int | None
-    """0 for the source's first message, then one more each."""
+    """0 for the source's first message, for a publisher's first on the topic; then one more each."""
     sent_at: float | None
     """Seconds since 1970 on the sender's clock."""
     source: str | None
@@ -91,6 +91,8 @@ class SubscriberState:
     """Messages it did not get since ``max_messages`` were waiting for it."""
     dropped_for_bytes: int
     """Messages it did not get since there was no room for it in ``max_bytes``."""
+    replaced: int
+    """Messages it did not get since a newer one took their place before there was room, as it asked for."""
     bytes_waiting: int
     """Bytes of large arrays that have not left for it yet."""
 
@@ -110,6 +112,8 @@ class PublisherStatistics:
     those that have left included."""
     dropped_for_bytes: int
     """The same for want of room in ``max_bytes``."""
+    replaced: int
+    """Copies that a newer one took the place of before there was room, for subscribers with ``latest=True``."""
     bytes_in_flight: int
     """Bytes of large arrays that have not left for everybody yet, each counted once."""
     subscribers: Mapping[str, SubscriberState]
@@ -137,6 +141,8 @@ class ProxyStatistics:
     """Copies that a subscriber did not get since ``max_messages`` were waiting for it."""
     dropped_for_bytes: int
     """The same for want of room in ``max_bytes``."""
+    replaced: int
+    """Copies that a newer one took the place of before there was room, for subscribers with ``latest=True``."""
     bytes_in_flight: int
     """Bytes of large arrays that have not left for everybody yet, each counted once."""
     subscribers: Mapping[str, SubscriberState]

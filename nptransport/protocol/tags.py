@@ -4,7 +4,8 @@ ZeroMQ's subscriptions go from a subscriber to every publisher, through any numb
 the subscriber dies. So they carry what a publisher has to know. Beside each prefix P that it wants, a subscriber with
 the number I (8 random bytes) subscribes to
 
-    FF 21 I M    "!": here am I, of mode M; messages of this topic are words to me alone (:class:`Position`)
+    FF 21 I M N  "!": here am I, of mode M, and ask for N prefixes (2 bytes, big-endian); messages with this topic are
+                 words to me alone (:class:`Word`)
     FF 3D I P    "=": my copy of a message with a topic that begins with P has FF 3D I in front of it
     FF 3F I P    "?": a subscriber behind a proxy wants P; nothing is sent here, it is only counted
 
@@ -21,7 +22,7 @@ from ..codec import VERSION
 from ..errors import DecodeError
 from ..limits import Limits
 
-__all__ = ["LEAD", "Hello", "Kind", "Mode", "Position", "Word", "is_tagged", "read_tag", "tag"]
+__all__ = ["LEAD", "Hello", "Kind", "Mode", "Position", "Word", "is_tagged", "read_tag", "self_tag", "tag"]
 
 LEAD = 0xFF
 NUMBER_BYTES = 8
@@ -102,6 +103,10 @@ def _is_name(value: Any) -> bool:
 
 def tag(kind: Kind, number: bytes, rest: bytes = b"") -> bytes:
     return bytes((LEAD, kind)) + number + rest
+
+
+def self_tag(number: bytes, mode: Mode, prefixes: int) -> bytes:
+    return tag(Kind.SELF, number, bytes([mode]) + min(prefixes, 0xFFFF).to_bytes(2, "big"))
 
 
 def is_tagged(topic: bytes) -> bool:
