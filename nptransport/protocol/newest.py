@@ -37,7 +37,6 @@ class Backlog:
 
     _PAUSE = 0.3  # seconds without a look, where looks are due every 0.1
     _QUIET = 0.1  # seconds without a message after which no newer ones seem to be on their way
-    _SLACK = 0.05  # seconds by which messages of one source may differ on a quiet network
     _SOURCES = 1024
 
     def __init__(self, now: float) -> None:
@@ -71,4 +70,4 @@ class Backlog:
             self._fastest[source] = fastest = delay
         if self.waits:
             self._heard_at = now
-            self.waits = delay - fastest > now - self._resumed_at + self._SLACK
+            self.waits = delay - fastest > now - self._resumed_at
