@@ -78,6 +78,9 @@ class Word(NamedTuple):
         """The word, or DecodeError."""
         try:
             values = packing.unpack(document, limits)
+            version = values["npt"]
+            if type(version) is not int or version != VERSION:
+                raise _malformed(f"version {version!r:.40}")
             speaker, interval, positions = values["word"][:3]
             word = cls(speaker, float(interval), [Position(*position[:3]) for position in positions])
         except DecodeError:
