@@ -78,7 +78,10 @@ class Distributor:
         """Whether a large message of ``nbytes`` is worth a copy: somebody has room for it, or is content to wait."""
         leases = self._leases
         if leases.nbytes and leases.nbytes + nbytes > leases.max_bytes:
-            return False
+            for outlet in route.outlets:  # the newest of a topic takes the place of the one that is kept
+                outlet.replaced += outlet.behind.pop(route.name, None) is not None
+            if leases.nbytes and leases.nbytes + nbytes > leases.max_bytes:
+                return False
         return any(outlet.is_latest or self._may_wait(outlet, nbytes, nbytes) for outlet in self._outlets(route))
 
     def _may_wait(self, outlet: Outlet, nbytes: int, to_come: int) -> bool:

@@ -232,4 +232,4 @@ def test_the_last_word_does_not_wait_for_ever(face, address, caplog):
         publisher.send(np.full(50_000, index))
     assert publisher.close(linger=0.1) > 0
     assert "not known to have arrived" in caplog.text
-    assert subscriber.recv()[0] == 0
+    assert not subscriber.closed

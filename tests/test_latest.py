@@ -76,16 +76,25 @@ def test_a_reader_that_pauses_gets_what_was_sent_just_now(face, address, size):
     assert statistics.received + statistics.skipped + statistics.missed == 1001
 
 
-@pytest.mark.parametrize(("options", "size"), [({"max_messages": 1}, 10), ({"max_bytes": 3 * MB}, MB)])
-def test_the_last_message_before_silence_arrives(face, address, options, size):
-    """There was no room for it when it was sent, and nothing is sent after it."""
-    publisher, subscriber = face.broadcast(address, latest=True, publisher=options, max_messages=1)
+def last_of_each_topic_arrive(publisher, subscriber, size):
     for index in range(200):
         publisher.send(np.full(size, index, "u1"), topic="ab"[index % 2])
     last = {}
     while last != {"a": 198, "b": 199}:
         message = subscriber.recv_message()
         last[message.topic] = int(message.payload[0])
+
+
+def test_the_last_message_before_silence_arrives(face, address):
+    """There was no room for it when it was sent, and nothing is sent after it."""
+    publisher, subscriber = face.broadcast(address, latest=True, publisher={"max_messages": 1}, max_messages=1)
+    last_of_each_topic_arrive(publisher, subscriber, 10)
+
+
+def test_the_last_large_message_before_silence_arrives(face, wire):
+    """The budget is used up by two on their way and one kept of each topic, which newer ones take the place of."""
+    publisher, subscriber = face.broadcast(wire, latest=True, publisher={"max_bytes": 5 * MB})
+    last_of_each_topic_arrive(publisher, subscriber, MB)
     wait_until(lambda: publisher.statistics().bytes_in_flight == 0)
 
 
@@ -152,6 +161,17 @@ def test_a_process_that_was_stopped_gets_the_last_if_nothing_new_comes(wire, spa
         child.resume()
         child.say("next")
         assert child.hear().split()[1] == "50"
+
+
+@pytest.mark.parametrize("size", [10, 50_000])
+def test_a_reader_that_keeps_what_it_got_goes_on_getting(face, address, size):
+    """Within one process, that is the memory of the publisher still."""
+    publisher, subscriber = face.broadcast(address, latest=True)
+    kept = []
+    for index in range(20):
+        publisher.send(np.full(size, index))
+        kept.append(subscriber.recv())
+    assert all((array == index).all() for index, array in enumerate(kept))
 
 
 @linux

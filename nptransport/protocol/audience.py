@@ -74,7 +74,8 @@ class Outlet:
             free: what is left of all bytes that may wait.
             share: what each may have in any case, for a few messages, as long as some is left.
         """
-        if self.mode is Mode.LATEST and self.waiting.messages >= _LATEST_WAITING:
+        # Within one process, what the reader holds on to is still ours, and taking a message in costs nothing.
+        if self.is_latest and self.waiting.messages >= _LATEST_WAITING and None not in self.connections:
             return False
         allowed = max(free // 2, min(share, _FEW * nbytes))
         return self.waiting.nbytes + nbytes <= allowed or not self.waiting.messages
