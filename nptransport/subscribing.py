@@ -14,7 +14,7 @@ import zmq
 from .addresses import Addresses
 from .channel import Channel, check_positive
 from .ending import close_at_end
-from .errors import DecodeError
+from .errors import DecodeError, EncodeError
 from .latest import Arrival, Latest
 from .limits import Limits
 from .log import warn
@@ -22,7 +22,7 @@ from .protocol.ledger import Ledger
 from .protocol.message import SubscriberStatistics
 from .protocol.program import check_topic
 from .protocol.speakers import Speakers
-from .protocol.tags import LEAD, Kind, Mode, Word, read_tag, self_tag, tag
+from .protocol.tags import LEAD, LONGEST, Kind, Mode, Word, is_too_long, read_tag, self_tag, tag
 from .receiving import Received, Receiving, copy_into
 
 __all__ = ["MAX_MESSAGES", "SUBSCRIBER_OPTIONS", "WATCH", "Subscribing"]
@@ -66,6 +66,9 @@ class Subscribing(Receiving):
             max_messages = min(max_messages, max(1, max_bytes // limits.max_total_bytes))
         check_positive(max_messages=max_messages)
         prefixes = [check_topic(topic) for topic in ([topics] if isinstance(topics, str) else topics)]
+        for prefix in prefixes:
+            if is_too_long(prefix):
+                raise EncodeError.at("topics", f"at most {LONGEST} bytes can be asked for, found one of {len(prefix)}")
         opened = channel(
             zmq.SUB,
             bind,

@@ -213,3 +213,12 @@ def test_messages_from_upstream_lead_nobody_astray():
     for reaction in hear_all(audience, [*peer.subscriptions(), *other.subscriptions()], 7):
         assert reaction.superseded is None
     assert audience.count(b"a") == 2
+
+
+def test_what_is_too_long_is_not_heard():
+    """A proxy would have to ask for it in turn, and libzmq ends the process of who asks for much more."""
+    audience, peer = Audience(), Peer(1, Mode.QUEUE, [b"x" * 4096, b"y" * 4097])
+    hear_all(audience, peer.subscriptions(), 5)
+    assert audience.prefixes() == {b"x" * 4096}
+    hear_all(audience, peer.subscriptions(), None, wanted=False)
+    assert (audience.prefixes(), audience.outlets) == (set(), {})

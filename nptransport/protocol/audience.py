@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..memory.leases import Readings
-from .tags import Kind, Mode, is_tagged, read_tag, tag
+from .tags import Kind, Mode, is_tagged, is_too_long, read_tag, tag
 
 __all__ = ["Audience", "Outlet", "Reaction", "Route"]
 
@@ -122,6 +122,7 @@ class Audience:
         self._lost = dict.fromkeys(_LOSSES, 0)  # of those who have left
         self._asked: Counter[bytes] = Counter()  # prefixes without a tag, whoever it was
         self._copies: dict[bytes, Counter[bytes]] = {}  # those of ours, by number, some before they have said who it is
+        self._announced: Counter[bytes] = Counter()  # the same, all together
         self._hidden: dict[bytes, Counter[bytes]] = {}
         # An XSUB may send messages upstream, and whatever is no ZeroMQ at all may look like one. For each that is read,
         # libzmq 4.3 in manual mode passes over the sender of one notice, and takes the next one's for that of this one.
@@ -146,6 +147,8 @@ class Audience:
         self._astray = False
 
     def _hear(self, wanted: bool, prefix: bytes, connection: int | None) -> Reaction:
+        if is_too_long(prefix):  # a proxy would have to ask for it, too
+            return Reaction([])
         if not is_tagged(prefix):
             return self._hear_plain(wanted, prefix, connection)
         hello = read_tag(prefix)
@@ -162,7 +165,7 @@ class Audience:
 
     def _hear_plain(self, wanted: bool, prefix: bytes, connection: int | None) -> Reaction:
         self._count(self._asked, wanted, prefix)
-        self.plain.prefixes = self._asked - self._announced()
+        self._tell_plain(prefix)
         # One of ours asks for its copy, too, and that is what it gets. ZeroMQ repeats subscriptions in any order.
         ours = connection is not None and any(connection in outlet.connections for outlet in self.outlets.values())
         if wanted:
@@ -198,20 +201,24 @@ class Audience:
 
     def _hear_copy(self, wanted: bool, number: bytes, rest: bytes, prefix: bytes) -> Reaction:
         copies = self._copies.setdefault(number, Counter())
-        self._count(copies, wanted, rest)
+        if wanted or rest in copies:
+            self._count(copies, wanted, rest)
+            self._count(self._announced, wanted, rest)
         outlet = self.outlets.get(number)
         if not copies and outlet is None:
             del self._copies[number]
-        self.plain.prefixes = self._asked - self._announced()
+        self._tell_plain(rest)
         if not wanted:
             return Reaction([(False, prefix)])
         return Reaction([*self._apply(False, rest), (True, prefix)], [(outlet, rest)] if outlet is not None else [])
 
-    def _announced(self) -> Counter[bytes]:
-        total: Counter[bytes] = Counter()
-        for prefixes in self._copies.values():
-            total += prefixes
-        return total
+    def _tell_plain(self, prefix: bytes) -> None:
+        """Find out how many plain subscribers want ``prefix``: those who asked for it and not for a copy."""
+        count = self._asked[prefix] - self._announced[prefix]
+        if count > 0:
+            self.plain.prefixes[prefix] = count
+        else:
+            self.plain.prefixes.pop(prefix, None)
 
     @staticmethod
     def _apply(wanted: bool, prefix: bytes) -> list[tuple[bool, bytes]]:

@@ -22,9 +22,25 @@ from ..codec import VERSION
 from ..errors import DecodeError
 from ..limits import Limits
 
-__all__ = ["LEAD", "Hello", "Kind", "Mode", "Position", "Word", "is_tagged", "read_tag", "self_tag", "tag"]
+__all__ = [
+    "LEAD",
+    "LONGEST",
+    "Hello",
+    "Kind",
+    "Mode",
+    "Position",
+    "Word",
+    "is_tagged",
+    "is_too_long",
+    "read_tag",
+    "self_tag",
+    "tag",
+]
 
 LEAD = 0xFF
+LONGEST = 4096
+"""Bytes of a prefix that can be subscribed to. libzmq 4.3 keeps a node for each and takes them down one inside the
+other: its stack ends, and with it the process, somewhere above 50,000."""
 NUMBER_BYTES = 8
 _HEAD = 2 + NUMBER_BYTES
 
@@ -110,6 +126,10 @@ def tag(kind: Kind, number: bytes, rest: bytes = b"") -> bytes:
 
 def self_tag(number: bytes, mode: Mode, prefixes: int) -> bytes:
     return tag(Kind.SELF, number, bytes([mode]) + min(prefixes, 0xFFFF).to_bytes(2, "big"))
+
+
+def is_too_long(subscription: bytes) -> bool:
+    return len(subscription) > LONGEST + (_HEAD if is_tagged(subscription) else 0)
 
 
 def is_tagged(topic: bytes) -> bool:
