@@ -101,7 +101,6 @@ def test_junk_between_good_messages(face, address, publish, latest):
         assert takes(subscriber) == index
     statistics = subscriber.statistics()
     assert (statistics.malformed, statistics.received) == (len(JUNK), len(JUNK))
-    assert statistics.missed == 0
 
 
 @pytest.mark.parametrize("latest", [False, True])
@@ -229,12 +228,20 @@ def test_strangers_at_the_port_of_a_publisher(face, words, leaves):
     with visit(publisher.address, words) as stranger:
         if leaves:
             stranger.close()
-        late = face.subscriber(connect=publisher.address)
-        wait_until(lambda: knows(publisher, "", ""))
-        for index in range(1, 20):
-            publisher.send(np.array(index))
-            assert subscriber.recv() == late.recv() == index
-    assert subscriber.statistics().missed == late.statistics().missed == 0
+        late, sent = face.subscriber(connect=publisher.address), [0]
+
+        def late_hears():
+            """It may have to come twice, if its first words stood behind what no subscriber says."""
+            sent.append(len(sent))
+            publisher.send(np.array(sent[-1]))
+            assert subscriber.recv() == sent[-1]
+            with contextlib.suppress(npt.Timeout):
+                return late.recv(timeout=0.01) is not None
+
+        wait_until(late_hears)
+        publisher.send(np.array(-1))
+        assert subscriber.recv() == -1
+    assert (subscriber.statistics().missed, subscriber.statistics().disconnects) == (0, 0)
 
 
 @pytest.mark.parametrize("words", STRANGERS.values(), ids=STRANGERS)
