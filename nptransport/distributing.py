@@ -90,8 +90,11 @@ class Distributor:
             return True
         if outlet.is_latest or not outlet.progresses():
             return False
-        self._channel.await_release()  # what it has read already comes back through a thread
-        return self._has_room(outlet, nbytes, to_come)
+        for _ in range(2):  # what it has read already comes back through a thread; word of that may be of one before
+            self._channel.await_release()
+            if self._has_room(outlet, nbytes, to_come):
+                return True
+        return False
 
     def _has_room(self, outlet: Outlet, nbytes: int, to_come: int) -> bool:
         leases, subscribers = self._leases, len(self.audience.outlets)
