@@ -150,11 +150,13 @@ class Subscribing(Receiving):
             channel.drop_rest()
             self._ledger.malformed += 1
             raise
-        source, sequence = letter.envelope[:2] if letter.envelope is not None else ("", None)
-        stream = self._ledger.find(source, letter.topic or "")
-        if stream is None:
-            stream = self._ledger.open(source, letter.topic or "", sequence or 0)
-        if stream.note(stream.following if sequence is None else sequence):
+        if letter.envelope is not None:
+            source, sequence, _ = letter.envelope
+            stream = self._ledger.open(source, letter.topic or "", sequence)
+        else:
+            stream = self._ledger.open("", letter.topic or "", 0)
+            sequence = stream.following
+        if stream.note(sequence):
             return Arrival(letter, stream)
         self._ledger.duplicates += 1
         return None
@@ -194,11 +196,6 @@ class Subscribing(Receiving):
                 warn("%s: nothing heard any more, connecting anew", self._channel)
 
     # What is handed out
-
-    def _receive(self, first: bytes, copy: bool, out: np.ndarray[Any, Any] | None) -> Received | None:
-        """What ``first`` is the beginning of, opened; None if it is nothing for the reader."""
-        arrival = self._take(first)
-        return None if arrival is None else self._open(arrival, copy, out)
 
     def _take_kept(self, copy: bool, out: np.ndarray[Any, Any] | None) -> Received | None:
         """What did not fit into the last ``out``; None without such."""
