@@ -161,7 +161,7 @@ class Channel(Parts):
 
     def _wait(self, need: Need, deadline: Deadline) -> None:
         if need is Need.WARM:
-            self.await_release()
+            self.await_release(deadline.at_most(PATIENCE))
             return
         left = deadline.left(need)
         slice_ = _SLICE if left is None else min(_SLICE, left)
@@ -173,9 +173,9 @@ class Channel(Parts):
         else:
             self._socket.poll(max(1, int(slice_ * 1000)), zmq.POLLIN if need is Need.READABLE else zmq.POLLOUT)
 
-    def await_release(self) -> None:
+    def await_release(self, seconds: float = PATIENCE) -> None:
         """Return when lent memory comes back, or as soon as fresh memory would have been the quicker way."""
-        self._released.wait(PATIENCE)
+        self._released.wait(seconds)
         self._released.clear()
 
     def on_release(self) -> None:

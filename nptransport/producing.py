@@ -120,12 +120,12 @@ class Producing:
             if not copy:
                 handle = FREE
         else:
-            patient = copy
+            waits = 0
             while True:
                 if not outbox.has_room(frames):
                     yield Need.RELEASED
-                elif patient and not outbox.is_warm(frames):
-                    patient = False
+                elif copy and not outbox.is_warm(frames, waits):
+                    waits += 1
                     yield Need.WARM
                 elif copy and not channel.writable():  # before a copy is made for nothing
                     yield Need.WRITABLE

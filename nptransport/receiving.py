@@ -11,6 +11,7 @@ from .codec import Decoder, Plan
 from .envelope import Envelope
 from .errors import DecodeError
 from .limits import Limits
+from .memory.allocator import keep_freed_memory
 
 __all__ = ["Letter", "Received", "Receiving", "copy_into"]
 
@@ -69,7 +70,10 @@ class Receiving:
             if channel.more:
                 parts += channel.take(0, True)
         else:
-            parts = channel.take(len(plan.layouts), plan.nbytes <= _SMALL)
+            small = plan.nbytes <= _SMALL
+            if not small:
+                keep_freed_memory()
+            parts = channel.take(len(plan.layouts), small)
         nbytes += len(metadata) + (plan.nbytes if plan.alone else sum(map(len, parts)))
         return Letter(plan, parts, topic, envelope, nbytes)
 

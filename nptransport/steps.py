@@ -44,6 +44,10 @@ class Deadline:
         self._situation = situation
         self._at = None if timeout is None else time.monotonic() + timeout
 
+    def at_most(self, seconds: float) -> float:
+        """``seconds``, or what is left if that is less."""
+        return seconds if self._at is None else min(seconds, max(0.0, self._at - time.monotonic()))
+
     def left(self, need: Need) -> float | None:
         """Seconds left, None if there is no end; Timeout once it has passed."""
         if self._at is None or self._timeout is None:

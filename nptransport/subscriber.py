@@ -91,13 +91,13 @@ class Subscriber(Subscribing):
         left = timeout
         channel.enter()
         try:
-            received = self._take_kept(copy, out)
+            received = None if self._kept is None else self._take_kept(copy, out)
             while received is None:
                 first = channel.receive_for_a_while(left)
-                if first is not None:
-                    received = self._receive(first, copy, out)
-                else:
+                if first is None:
                     self._watch()
+                elif (arrival := self._take(first)) is not None:
+                    received = self._open(arrival, copy, out)
                 if received is None and deadline is not None:
                     left = deadline.left(Need.READABLE)
             return received

@@ -30,7 +30,7 @@ __all__ = ["MAX_MESSAGES", "SUBSCRIBER_OPTIONS", "WATCH", "Subscribing"]
 MAX_MESSAGES = 64  # as for a consumer
 WATCH = 0.25  # seconds without a message after which to look whether somebody has fallen silent
 
-_UNTIL_WATCH = 32  # messages after which to look at the latest
+_SOME = 0x1F  # of the messages of a stream, those after which to look whatever else there is to do: one in 32
 
 SUBSCRIBER_OPTIONS: dict[int, int] = {
     zmq.SNDHWM: 0,  # no subscription is ever dropped
@@ -84,7 +84,6 @@ class Subscribing(Receiving):
         self._ledger = Ledger()
         self._speakers = Speakers()
         self._kept: Arrival | None = None
-        self._until_watch = _UNTIL_WATCH
         self._names: dict[bytes, str] = {}
         self._number = os.urandom(8)
         self._copy_tag = tag(Kind.COPY, self._number)
@@ -157,11 +156,15 @@ class Subscribing(Receiving):
             channel.drop_rest()
             self._ledger.malformed += 1
             raise
-        source, sequence = letter.envelope[:2] if letter.envelope is not None else ("", None)
-        stream = self._ledger.find(source, letter.topic or "")
-        if stream is None:
-            stream = self._ledger.open(source, letter.topic or "", sequence or 0)
-        if stream.note(stream.following if sequence is None else sequence):
+        if letter.envelope is not None:
+            source, sequence, _ = letter.envelope
+            stream = self._ledger.open(source, letter.topic or "", sequence)
+        else:
+            stream = self._ledger.open("", letter.topic or "", 0)
+            sequence = stream.following
+        if not sequence & _SOME:
+            self._watch()
+        if stream.note(sequence):
             return Arrival(letter, stream)
         self._ledger.duplicates += 1
         return None
@@ -201,20 +204,11 @@ class Subscribing(Receiving):
 
     def _watch(self) -> None:
         """Connect anew where somebody who promised to speak is silent: a network that has died without a word."""
-        self._until_watch = _UNTIL_WATCH
         for connection in self._speakers.silent(time.monotonic()):
             if self._channel.reconnect(connection):
                 warn("%s: nothing heard any more, connecting anew", self._channel)
 
     # What is handed out
-
-    def _receive(self, first: bytes, copy: bool, out: np.ndarray[Any, Any] | None) -> Received | None:
-        """What ``first`` is the beginning of, opened; None if it is nothing for the reader."""
-        arrival = self._take(first)
-        self._until_watch -= 1
-        if self._until_watch <= 0:  # however busy the others are
-            self._watch()
-        return None if arrival is None else self._open(arrival, copy, out)
 
     def _take_kept(self, copy: bool, out: np.ndarray[Any, Any] | None) -> Received | None:
         """What did not fit into the last ``out``; None without such."""

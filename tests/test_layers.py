@@ -25,7 +25,7 @@ LAYERS = [
     {"tree"},
     {"codec"},
     {"blob", "sockets"},
-    {"memory", "memory.pool", "memory.leases"},
+    {"memory", "memory.pool", "memory.leases", "memory.allocator"},
     {"protocol", "protocol.handle", "protocol.ledger", "protocol.newest", "protocol.speakers", "protocol.tags"},
     {"protocol.message", "protocol.audience"},
     {"protocol.inbox", "protocol.outbox", "protocol.program"},

@@ -29,7 +29,8 @@ def clone(tmp_path: Path) -> Path:
 
 def complaint(clone: Path, python: str) -> str:
     command = ["make", "--no-print-directory", "demo", f"PYTHON={python}"]
-    done = subprocess.run(command, cwd=clone, capture_output=True, text=True, timeout=120, check=False)
+    alone = {name: value for name, value in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS")}
+    done = subprocess.run(command, cwd=clone, capture_output=True, text=True, timeout=120, check=False, env=alone)
     assert done.returncode == 2, done.stderr
     said, own = done.stderr.splitlines()
     assert own.startswith("make: *** ")

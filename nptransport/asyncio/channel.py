@@ -60,7 +60,7 @@ class Channel(channel.Channel):
                     return stop.value
                 if deadline is None:
                     deadline = Deadline(timeout, self.situation)
-                await self._sleep(need, PATIENCE if need is Need.WARM else deadline.left(need))
+                await self._sleep(need, deadline.at_most(PATIENCE) if need is Need.WARM else deadline.left(need))
         finally:
             self._wake()  # the socket tells of a change once: what this task did not use is for the others
 

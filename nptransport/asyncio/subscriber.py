@@ -69,10 +69,10 @@ class Subscriber(Subscribing):
         received = self._take_kept(copy, out)
         while received is None:
             first = await channel.receive_or_give_up(WATCH if timeout is None else min(WATCH, timeout))
-            if first is not None:
-                received = self._receive(first, copy, out)
-            else:
+            if first is None:
                 self._watch()
+            elif (arrival := self._take(first)) is not None:
+                received = self._open(arrival, copy, out)
             if received is None:
                 timeout = deadline.left(Need.READABLE)
         return received

@@ -16,7 +16,10 @@ import numpy as np
 __all__ = ["InFlight"]
 
 _PAGE = 4096
-_DEPTH, _DEPTH_BYTES = 4, 2**24  # buffers on their way that keep a connection busy: as many, or that much
+# Buffers on their way that keep a connection busy: as many, or that much. With more the copies leave the processor's
+# cache before they are sent, and to copy and to send them takes up to twice as long.
+_DEPTH, _DEPTH_BYTES = 4, 2**22
+_WAITS_FRESH = 3  # what a buffer never used costs more than one gone cold
 _Warm = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -45,6 +48,7 @@ class InFlight:
         self._loans: dict[int, _Loan] = {}
         self._resume_bytes = self._resume_count = -1
         self._idle: list[_Warm] = []
+        self._came_back = True  # some buffer, since somebody last waited for one
 
     def has_room(self, nbytes: int) -> bool:
         if not self.nbytes or self.nbytes + nbytes <= self.max_bytes:
@@ -87,6 +91,7 @@ class InFlight:
                 return
             self.nbytes -= loan.nbytes
             self.count -= 1
+            self._came_back = True
             if loan.warm is not None and not lost:
                 self._idle.append(loan.warm)
             # Woken for each buffer, a sender would do nothing else: it has to get the processor for every one.
@@ -98,12 +103,15 @@ class InFlight:
         if wake:
             self._on_release()
 
-    def is_warm(self, nbytes: int) -> bool:
-        """Whether a copy of ``nbytes`` finds a buffer that has been used, or so few are on their way that a fresh one
-        is worth its price."""
+    def is_warm(self, nbytes: int, waits: int) -> bool:
+        """Whether a copy of ``nbytes`` should be made now, not wait for a buffer that is still in the cache: few are on
+        their way, or who reads is slow, as ``waits`` for this message, or those for the last one, have shown."""
         depth = max(_DEPTH, _DEPTH_BYTES // nbytes)
-        if self.count < depth or self._find(nbytes) is not None:
+        if self.count < depth or not (waits or self._came_back):
             return True
+        if waits >= (_WAITS_FRESH if self._find(nbytes) is None else 1):
+            return True
+        self._came_back = False
         self._resume_count = depth // 2
         return False
 

@@ -78,9 +78,6 @@ class Ledger:
         self.duplicates = 0
         self.malformed = 0
 
-    def find(self, source: str, topic: str) -> Stream | None:
-        return self._streams.get((source, topic))
-
     def open(self, source: str, topic: str, first: int) -> Stream:
         """The stream; from ``first`` on if it is a new one."""
         stream = self._streams.get((source, topic))

@@ -52,9 +52,9 @@ class Outbox:
     def has_room(self, frames: list[Buffer]) -> bool:
         return self.in_flight.has_room(sum(map(len, frames)))
 
-    def is_warm(self, frames: list[Buffer]) -> bool:
-        """Whether copies of ``frames`` find warm buffers."""
-        return self.in_flight.is_warm(max(map(len, frames[1:])))
+    def is_warm(self, frames: list[Buffer], waits: int) -> bool:
+        """Whether copies of ``frames``, for which there have been ``waits``, should wait no more for warm buffers."""
+        return self.in_flight.is_warm(max(map(len, frames[1:])), waits)
 
     def stage(self, frames: list[Buffer], handle: SendHandle | None) -> list[Buffer]:
         """What to send for ``frames``, with views to lend where they are large, and for the largest in any case:
