@@ -226,13 +226,26 @@ class Channel(Parts):
 
     def reconnect(self, connection: int) -> bool:
         """Leave a ``connection`` of ours that seems dead, and connect anew; False if it is none of ours."""
-        address = self.connections.address_of(connection)
+        address = self._given(self.connections.address_of(connection))
         if address is None:
             return False
-        self._socket.disconnect(address)
-        self.connections.leave(connection)
-        self._socket.connect(address)
+        try:
+            self._socket.disconnect(address)
+            self.connections.leave(connection)
+            self._socket.connect(address)
+        except zmq.ZMQError:
+            return False  # the system is about to find out by itself
         return True
+
+    def _given(self, address: str | None) -> str | None:
+        """The address as it was given to us of one that libzmq tells of, with a host's name looked up; None if that is
+        not clear."""
+        ours = self.addresses[len(self._bound) :]
+        if address is None or address in ours:
+            return address
+        port = address.rpartition(":")[2]
+        same = [each for each in ours if each.rpartition(":")[2] == port]
+        return same[0] if len(same) == 1 else None
 
     # The end
 
@@ -284,11 +297,15 @@ class Channel(Parts):
         if self._socket.closed:
             return
         self.closing = self.closed = True
-        if hasattr(self, "connections"):
-            self._unbind()
-            self._socket.disable_monitor()
-            self.connections.close()
-        self._socket.close(0)
+        try:
+            if hasattr(self, "connections"):
+                self._unbind()
+                self._socket.disable_monitor()
+                self.connections.close()
+        except zmq.ZMQError:
+            pass  # the context has been terminated, and waits for us
+        finally:
+            self._socket.close(0)
 
     def situation(self, what: str) -> str:
         """A sentence on ``what`` happened at this channel, for errors."""

@@ -43,7 +43,7 @@ class Consuming(Receiving):
     ) -> None:
         if max_bytes is not None:
             check_positive(max_bytes=max_bytes)
-            max_messages = min(max_messages, max(1, max_bytes // limits.max_total_bytes))
+            max_messages = min(max_messages, max(1, int(max_bytes) // limits.max_total_bytes))
         check_positive(max_messages=max_messages)
         opened = channel(
             zmq.PULL,

@@ -70,19 +70,28 @@ class Distributor:
             for parcel in self._repertoire.retained(topic):
                 self.offer(outlet, outlet.copy_tag + topic, parcel)
         outlet.untold.update(topics)  # behind what is retained: messages before a position are not waited for
-        self._tell(outlet)
+        self._tell(outlet, newcomer=True)
 
     # Messages
 
-    def has_room(self, route: Route, nbytes: int) -> bool:
-        """Whether a large message of ``nbytes`` is worth a copy: somebody has room for it, or is content to wait."""
-        leases = self._leases
-        if leases.nbytes and leases.nbytes + nbytes > leases.max_bytes:
+    def has_room(self, route: Route, nbytes: int, *, leased: bool = False) -> bool:
+        """Whether a large message of ``nbytes`` is worth a copy: somebody has room for it, or is content to wait.
+
+        ``leased``: it is among the leases already.
+        """
+        to_come = 0 if leased else nbytes
+        if self._is_full(nbytes, to_come):
             for outlet in route.outlets:  # the newest of a topic takes the place of the one that is kept
                 outlet.replaced += outlet.behind.pop(route.name, None) is not None
-            if leases.nbytes and leases.nbytes + nbytes > leases.max_bytes:
+            if self._is_full(nbytes, to_come):
                 return False
-        return any(outlet.is_latest or self._may_wait(outlet, nbytes, nbytes) for outlet in self._outlets(route))
+        return any(outlet.is_latest or self._may_wait(outlet, nbytes, to_come) for outlet in self._outlets(route))
+
+    def _is_full(self, nbytes: int, to_come: int) -> bool:
+        """Whether no message of ``nbytes`` may wait for anybody, ``to_come`` of them not leased yet: but a large one
+        may alone."""
+        others = self._leases.nbytes + to_come - nbytes
+        return others > 0 and others + nbytes > self._leases.max_bytes
 
     def _may_wait(self, outlet: Outlet, nbytes: int, to_come: int) -> bool:
         """Whether a message of ``nbytes`` may wait for ``outlet``; ``to_come``: those of them not leased yet."""
@@ -207,7 +216,8 @@ class Distributor:
         if now - self._beaten >= BEAT:
             self._beaten = now
             for outlet in self.audience.outlets.values():
-                self._tell(outlet, always=True)
+                if outlet.untold or None not in outlet.connections:  # within a process nobody falls silent
+                    self._tell(outlet, always=True)
 
     def part(self) -> bool:
         """The last word to everybody: where each stream ends. False while somebody has no room for it, or is still to
@@ -222,10 +232,15 @@ class Distributor:
             outlet.parted = self._tell(outlet, always=True, interval=0)
         return all(outlet.parted for outlet in self.audience.outlets.values())
 
-    def _tell(self, outlet: Outlet, always: bool = False, interval: float = BEAT) -> bool:
-        """Say where the streams stand of which ``outlet`` has yet to hear; False if there is no room for that."""
+    def _tell(self, outlet: Outlet, *, always: bool = False, newcomer: bool = False, interval: float = BEAT) -> bool:
+        """Say where the streams stand of which ``outlet`` has yet to hear; False if there is no room for that.
+
+        ``newcomer``: streams that it knows nothing of begin here, for it.
+        """
         topics = [topic for topic in outlet.untold if topic not in outlet.behind]
         for positions in self._chunks(topics) if topics or not always else [[]]:
+            if newcomer:
+                positions = [position._replace(first=position.following) for position in positions]
             word = Word(self._repertoire.speaker, interval, positions)
             if not self._channel.try_send([outlet.self_tag, word.pack()]):
                 return False

@@ -9,9 +9,11 @@ from typing import Any
 from . import packing
 from .errors import DecodeError
 
-__all__ = ["Envelope", "EnvelopeReader", "EnvelopeWriter", "read_envelope"]
+__all__ = ["MOST", "Envelope", "EnvelopeReader", "EnvelopeWriter", "read_envelope"]
 
 _SOURCE_LENGTH = 16
+MOST = 2**64 - 1
+"""Above every sequence, so that the number of the message that follows one is a uint64, too."""
 # The entry as our encoder writes it: text of 16, uint 64, float 64, so that every field has a fixed place.
 _PREFIX = packing.pack("envelope") + bytes([0x93, 0xA0 | _SOURCE_LENGTH])
 _NUMBERS = struct.Struct(">QBd")
@@ -32,7 +34,7 @@ def read_envelope(entry: Any) -> Envelope:
             isinstance(source, str)
             and len(source) <= 64
             and type(sequence) is int
-            and sequence >= 0
+            and 0 <= sequence < MOST
             and type(sent_at) in (int, float)
             and math.isfinite(sent_at)
         ):
@@ -62,7 +64,7 @@ class EnvelopeReader:
             source = self._read_source(start)
         if source is not None and len(metadata) >= self._end:
             sequence, float_, sent_at = _NUMBERS.unpack_from(metadata, self._numbers_at)
-            if float_ == _FLOAT64 and -_FOREVER < sent_at < _FOREVER:
+            if float_ == _FLOAT64 and -_FOREVER < sent_at < _FOREVER and sequence < MOST:
                 return (source, sequence, sent_at), metadata[self._end :]
         return None, metadata[self._at :]
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .channel import Channel
-from .errors import DecodeError, TransportError
+from .errors import DecodeError
 from .protocol.ledger import Stream
 from .protocol.newest import Backlog, Newest
 from .receiving import Letter, Received
@@ -20,6 +20,7 @@ from .service import Service
 __all__ = ["Arrival", "Latest"]
 
 _ERRORS = 16  # kept for the reader; all are counted
+_BATCH = 256  # messages between two words to the reader
 
 
 class Arrival(NamedTuple):
@@ -53,7 +54,7 @@ class Latest:
         self.lock = threading.RLock()
         self._changed = threading.Condition(self.lock)
         self._listeners: set[Callable[[], None]] = set()
-        self._service = Service(f"subscriber at {channel}", [channel.descriptor], self._work)
+        self._service = Service(f"subscriber at {channel}", [channel.descriptor], self._work, self._tell)
 
     def stop(self) -> None:
         self._service.stop()
@@ -61,12 +62,16 @@ class Latest:
 
     def _work(self) -> bool:
         with self.lock:
-            news = self._backlog.waits or self._backlog.is_overdue(time.monotonic())
-            self._backlog.look(time.monotonic())
-        while (first := self._channel.try_receive()) is not None:
+            news = self._backlog.look(time.monotonic())
+        for _ in range(_BATCH):
+            first = self._channel.try_receive()
+            if first is None:
+                break
             news = True
             with self.lock:
                 self._sort_in(first)
+        else:
+            self._service.wake()  # there may be more
         self._watch()
         if news:
             self._tell()
@@ -83,11 +88,11 @@ class Latest:
         letter = arrival.letter
         if letter.envelope is not None:
             source, _, sent_at = letter.envelope
-            self._backlog.note(source, sent_at, time.time(), time.monotonic())
-        replaced = self._newest.put(letter.topic or "", arrival)
-        if replaced is not None:
-            replaced.stream.waiting -= 1
-            replaced.stream.skipped += 1
+            self._backlog.note(source, time.time() - sent_at, time.monotonic())
+        passed_over = self._newest.put(letter.topic or "", arrival)
+        if passed_over is not None:
+            passed_over.stream.waiting -= 1
+            passed_over.stream.skipped += 1
 
     def _tell(self) -> None:
         with self.lock:
@@ -104,10 +109,10 @@ class Latest:
         with self.lock:
             if self._errors:
                 raise self._errors.popleft()
-            if self._service.error is not None:
-                raise TransportError(f"{self._channel}: receives no more, {self._service.error}")
-            while not self._backlog.waits and not self._backlog.is_overdue(time.monotonic()):
-                arrival = self._newest.take()
+            self._service.check()
+            now = time.monotonic()
+            while not self._backlog.is_overdue(now):
+                arrival = self._newest.take(lambda arrival: not self._backlog.holds(_source(arrival), now))
                 if arrival is None:
                     return None
                 received = self._open(arrival, copy, out)
@@ -123,3 +128,7 @@ class Latest:
         """Have ``listener`` called, from the thread, whenever there may be something new; or no more."""
         with self.lock:
             (self._listeners.add if wanted else self._listeners.discard)(listener)
+
+
+def _source(arrival: Arrival) -> str:
+    return arrival.letter.envelope[0] if arrival.letter.envelope is not None else ""

@@ -68,9 +68,13 @@ class Proxy(Proxying):
         )
 
     def serve(self, *, timeout: float | None = None) -> None:
-        """Return once another thread has closed the proxy; Timeout after ``timeout`` seconds (None: no end)."""
+        """Return once another thread has closed the proxy; Timeout after ``timeout`` seconds (None: no end).
+
+        Raises TransportError if it has come to an end by an error.
+        """
         if not self._ended.wait(timeout):
             raise Timeout(f"{self._backend}: still serving after {timeout:g} s", seconds=timeout)
+        self._service.check()
 
     def close(self, *, linger: float | None = None) -> int:
         """Give the subscribers up to ``linger`` seconds to read what was sent to them, then close.

@@ -18,13 +18,13 @@ from .limits import Limits
 from .log import warn
 from .memory.leases import Leases
 from .protocol.message import ProxyStatistics
-from .protocol.program import Parcel
+from .protocol.program import Parcel, check_topic
 from .protocol.relay import Line, Relay
 from .protocol.speakers import Speakers
-from .protocol.tags import LEAD, Kind, Mode, Word, read_tag, self_tag, tag
-from .publishing import PUBLISHER_OPTIONS
+from .protocol.tags import LEAD, LONGEST, Kind, Mode, Word, read_tag, self_tag, tag
+from .publishing import NOTICE_BYTES, PUBLISHER_OPTIONS
 from .receiving import Letter, Receiving
-from .service import Service
+from .service import Service, weakly
 from .steps import Need, Steps
 from .subscribing import SUBSCRIBER_OPTIONS
 
@@ -54,14 +54,14 @@ class Proxying(Receiving):
         check_positive(max_messages=max_messages, max_bytes=max_bytes)
         if retain not in (0, 1):
             raise ValueError(f"retain={retain!r}: expected 0, or 1 to keep the last message of each topic")
-        self._limits, self._retain, self._linger = limits, retain, linger
-        most = limits.max_total_bytes
+        self._retain, self._linger = retain, linger
+        max_bytes = int(max_bytes)
         opened = Channel(
             zmq.SUB,
             frontend,
             connect_frontend,
             max_messages=min(max_messages, _HELD),
-            max_part_bytes=most,
+            max_part_bytes=limits.max_total_bytes,
             options=SUBSCRIBER_OPTIONS,
             context=context,
         )
@@ -72,7 +72,7 @@ class Proxying(Receiving):
                 backend,
                 connect_backend,
                 max_messages=max_messages,
-                max_part_bytes=most,
+                max_part_bytes=NOTICE_BYTES,
                 options=PUBLISHER_OPTIONS,
                 context=context,
             )
@@ -85,14 +85,14 @@ class Proxying(Receiving):
         self._small = min(_SMALL, max_bytes // (8 * max_messages))
         self._leases = Leases(max_bytes - self._small * max_messages)
         self._distributor = Distributor(self._backend, self._leases, self._relay)
-        self._distributor.on_return = self._on_return
+        self._distributor.on_return = weakly(self._on_return)
         self._speakers = Speakers()
         self._number = os.urandom(8)
         self._asked: set[bytes] = set()
         self._version = -1
         self._channel.subscribe(self_tag(self._number, Mode.RELAY, 0), True)
         descriptors = [self._channel.descriptor, self._backend.descriptor]
-        self._service = Service(f"proxy at {self._backend}", descriptors, self._work)
+        self._service = Service(f"proxy at {self._backend}", descriptors, self._work, self._on_error)
         close_at_end(self)
 
     def __del__(self) -> None:
@@ -128,13 +128,16 @@ class Proxying(Receiving):
                 publishers=self._channel.connections.count,
             )
 
+    def _on_error(self) -> None:
+        self._ended.set()  # whoever serves hears of it
+
     def _on_return(self) -> None:
         if self._distributor.anyone_behind:
             self._service.wake()
 
     def _work(self) -> bool:
         with self._lock:
-            self._distributor.work(time.time())
+            self._distributor.work(time.monotonic())
             self._ask()
             for connection in self._speakers.silent(time.monotonic()):
                 self._channel.reconnect(connection)
@@ -153,12 +156,15 @@ class Proxying(Receiving):
             return
         self._version = audience.version
         wanted = {tag(Kind.BEHIND, number, prefix) for number, prefix in audience.hidden()}
-        for prefix in audience.prefixes():
+        prefixes = audience.prefixes() | ({b""} if self._retain else set())  # what is retained has to come first
+        for prefix in prefixes:
             wanted |= {prefix, tag(Kind.COPY, self._number, prefix)}
         for prefix in sorted(wanted - self._asked):  # tags last
             self._channel.subscribe(prefix, True)
         for prefix in self._asked - wanted:
             self._channel.subscribe(prefix, False)
+        if self._asked - wanted:
+            self._relay.forget(prefixes)
         self._asked = wanted
 
     def _move(self) -> bool:
@@ -190,6 +196,8 @@ class Proxying(Receiving):
                 self._heed()
                 return
             topic = hello.rest
+        if len(topic) > LONGEST:
+            raise DecodeError.of("topic", expected=f"at most {LONGEST} bytes", found=f"{len(topic)}")
         try:
             topic.decode()
         except UnicodeDecodeError:
@@ -201,31 +209,36 @@ class Proxying(Receiving):
 
     def _heed(self) -> None:
         document, connection = self._channel.take_word()
-        word = Word.unpack(document, self._limits)
+        word = Word.unpack(document)
         if connection is not None:
             self._speakers.heard(connection, word.interval, time.monotonic())
-        for source, topic, following in word.positions:
-            line = self._relay.line(topic.encode())
-            if line.note(source, following):
+        for source, topic, following, first in word.positions:
+            line = self._relay.line(check_topic(topic))
+            if line.note(source, following, first):
                 self._distributor.announce(line)
 
     def _pass_on(self, topic: bytes, metadata: bytes) -> None:
         relay = self._relay
         letter = self._collect(metadata, None, len(topic))
         line = relay.line(topic)
-        if letter.envelope is not None and not line.note(letter.envelope[0], letter.envelope[1] + 1):
+        if letter.envelope is not None and not line.note(
+            letter.envelope[0], letter.envelope[1] + 1, letter.envelope[1]
+        ):
             relay.duplicates += 1
             return
         relay.messages += 1
         relay.nbytes += letter.nbytes
         self._distributor.audience.direct(line)
         parcel = self._parcel(line, metadata, letter)
-        if parcel.large and not self._distributor.has_room(line, parcel.large):
+        if parcel.large and not self._distributor.has_room(line, parcel.large, leased=True):
             self._distributor.refuse_all(line)
         else:
             self._distributor.distribute(line, parcel)
         if self._retain:
+            if line.retained is not None:
+                self._leases.exempt(line.retained.frames, False)
             line.retained = parcel
+            self._leases.exempt(parcel.frames, True)
 
     def _parcel(self, line: Line, metadata: bytes, letter: Letter) -> Parcel:
         frames: list[Any] = [metadata]

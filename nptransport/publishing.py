@@ -13,23 +13,25 @@ from .addresses import Addresses
 from .channel import Channel, check_positive
 from .distributing import Distributor
 from .ending import close_at_end
-from .errors import Timeout
+from .errors import MisuseError, Timeout
 from .limits import Limits
 from .log import warn
 from .memory.leases import Leases
 from .protocol.handle import FREE, SendHandle
 from .protocol.message import PublisherStatistics
 from .protocol.program import Parcel, Program, Topic, check_topic
-from .service import Service
+from .protocol.tags import LONGEST
+from .service import Service, weakly
 from .steps import Need, Steps
 
-__all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "PUBLISHER_OPTIONS", "Publishing"]
+__all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "NOTICE_BYTES", "PUBLISHER_OPTIONS", "Publishing"]
 
 MAX_MESSAGES = 1000  # ZeroMQ's own default
 MAX_BYTES = 2**28  # 256 MiB, as for a producer
 LINGER = 2.0
 PUBLISHER_OPTIONS: dict[int, int] = {zmq.XPUB_MANUAL: 1, zmq.XPUB_NODROP: 1, zmq.RCVHWM: 0, zmq.RECONNECT_IVL_MAX: 1000}
 """Whom a message goes to is decided here, what finds no room is told, and no notice is ever dropped."""
+NOTICE_BYTES = 2 * LONGEST  # nothing longer comes to a publisher, whose libzmq would keep a node for each byte
 ATTEND = 0.002  # seconds between two looks at who has come, while messages are sent
 
 # Up to here a copy into a message of libzmq's own costs less than lending it a buffer and hearing of its return.
@@ -55,6 +57,7 @@ class Publishing:
         context: zmq.Context[Any] | None,
     ) -> None:
         check_positive(max_messages=max_messages, max_bytes=max_bytes)
+        max_bytes = int(max_bytes)
         if retain not in (0, 1):
             raise ValueError(f"retain={retain!r}: expected 0, or 1 to keep the last message of each topic")
         self._linger = linger
@@ -65,7 +68,7 @@ class Publishing:
             bind,
             connect,
             max_messages=max_messages,
-            max_part_bytes=limits.max_total_bytes,
+            max_part_bytes=NOTICE_BYTES,
             options=PUBLISHER_OPTIONS,
             context=context,
         )
@@ -74,8 +77,9 @@ class Publishing:
         self._leases = Leases(max_bytes - self._small * max_messages)
         self._program = Program(limits)
         self._distributor = Distributor(self._channel, self._leases, self._program)
-        self._distributor.on_return = self._on_return
+        self._distributor.on_return = weakly(self._on_return)
         self._attend_at = 0.0
+        self._sending = False
         self._service = Service(f"publisher at {self._channel}", [self._channel.descriptor], self._work)
         close_at_end(self)
 
@@ -103,7 +107,7 @@ class Publishing:
         program, audience = self._program, self._distributor.audience
         self._channel.check_not_forked()
         with self._lock:
-            if not self._channel.closing:  # from then on, whoever closes has the socket
+            if not self._channel.closing and not self._sending:  # from then on, whoever closes has the socket
                 self._distributor.attend()
                 self._channel.connections.refresh()
             return PublisherStatistics(
@@ -120,20 +124,37 @@ class Publishing:
     # Sending
 
     def _publish(self, payload: Any, name: str, copy: bool) -> SendHandle | None:
-        channel = self._channel
-        channel.check_not_forked()  # before the lock: the thread that held it at the fork is not there to let go
+        self._channel.check_not_forked()  # before the lock: the thread that held it at the fork is not there to let go
+        self._service.check()
         with self._lock:
-            channel.check_open()
-            now = time.time()
-            if now >= self._attend_at:
-                self._attend(now)
-            topic = self._program.topics.get(name) or self._program.topic(name)
-            self._distributor.audience.direct(topic)
-            if not topic.plain and not self._retain and type(payload) is np.ndarray and payload.nbytes <= self._small:
-                metadata = self._program.metadata_like_before(topic, payload, now)
-                if metadata is not None:
-                    return self._publish_small(topic, metadata, payload, copy)
-            return self._publish_any(topic, payload, copy, now)
+            self._channel.check_open()
+            if self._sending:
+                self._refuse_reentry()
+            self._sending = True
+            try:
+                return self._publish_locked(payload, name, copy)
+            finally:
+                self._sending = False
+
+    def _publish_locked(self, payload: Any, name: str, copy: bool) -> SendHandle | None:
+        if time.monotonic() >= self._attend_at:
+            self._attend()
+        now = time.time()
+        known = self._program.topics.get(name) if isinstance(name, str) else None
+        topic = known or self._program.topic(name)
+        self._distributor.audience.direct(topic)
+        if not topic.plain and not self._retain and type(payload) is np.ndarray and payload.nbytes <= self._small:
+            metadata = self._program.metadata_like_before(topic, payload, now)
+            if metadata is not None:
+                return self._publish_small(topic, metadata, payload, copy)
+        return self._publish_any(topic, payload, copy, now)
+
+    def _refuse_reentry(self) -> None:
+        raise MisuseError(
+            f"{self._channel}: send was called from within send, as by a signal handler; set a flag there, send later",
+            expected="one call at a time in each thread",
+            found="a call within another",
+        )
 
     def _publish_small(self, topic: Topic, metadata: bytes, array: Any, copy: bool) -> SendHandle | None:
         """A short cut for what most small messages are: one array, of a layout known."""
@@ -160,7 +181,10 @@ class Publishing:
             self._program.count(topic, nbytes)
             return handle
         if self._retain:
+            if topic.retained is not None:
+                self._leases.exempt(topic.retained.frames, False)
             topic.retained = parcel.own()
+            self._leases.exempt(topic.retained.frames, True)
         self._program.count(topic, nbytes)
         distributor.distribute(topic, parcel)
         return handle
@@ -183,8 +207,8 @@ class Publishing:
         if self._distributor.anyone_behind:
             self._service.wake()
 
-    def _attend(self, now: float) -> None:
-        self._attend_at = now + ATTEND
+    def _attend(self) -> None:
+        self._attend_at = time.monotonic() + ATTEND
         self._distributor.attend()
 
     def _work(self) -> bool:
@@ -192,7 +216,7 @@ class Publishing:
         with self._lock:
             if self.closed or self._channel.is_forked:
                 return False
-            now = time.time()
+            now = time.monotonic()
             self._distributor.work(now)
             return now >= self._attend_at + ATTEND  # else the next message sees to it
 

@@ -9,9 +9,10 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 
+from .errors import TransportError
 from .log import warn
 
-__all__ = ["Service"]
+__all__ = ["Service", "weakly"]
 
 _LOOK = 0.1  # seconds after which it looks even if nothing seems to have happened: some news wakes only who comes first
 _REST = 0.02  # and while others look anyway
@@ -23,27 +24,35 @@ class Service:
     Args:
         descriptors: one is readable when something may have happened.
         work: what to do; gives whether to do it again as soon as something happens, or only after a rest.
+        on_error: a method, called when an error has ended it.
     """
 
-    def __init__(self, name: str, descriptors: Sequence[int], work: Callable[[], bool]) -> None:
-        self._descriptors = descriptors
+    def __init__(
+        self,
+        name: str,
+        descriptors: Sequence[int],
+        work: Callable[[], bool],
+        on_error: Callable[[], None] | None = None,
+    ) -> None:
         self._work = weakref.WeakMethod(work)  # or nobody could forget an endpoint whose thread goes on
+        self._on_error = weakref.WeakMethod(on_error) if on_error is not None else None
         self._stopped = False
         self.error: Exception | None = None
         """What ended it, if that was no stop."""
         self._woken, self._waker = socket.socketpair()
         self._waker.setblocking(False)
+        self._all, self._wakes = selectors.DefaultSelector(), selectors.DefaultSelector()
+        for descriptor in descriptors:
+            self._all.register(descriptor, selectors.EVENT_READ)
+        for selector in (self._all, self._wakes):
+            selector.register(self._woken, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        with self._woken, selectors.DefaultSelector() as all_, selectors.DefaultSelector() as wakes:
-            for descriptor in self._descriptors:
-                all_.register(descriptor, selectors.EVENT_READ)
-            for selector in (all_, wakes):
-                selector.register(self._woken, selectors.EVENT_READ)
+        with self._woken, self._all, self._wakes:
             while not self._stopped:
-                selector, seconds = (all_, _LOOK) if self._do() else (wakes, _REST)
+                selector, seconds = (self._all, _LOOK) if self._do() else (self._wakes, _REST)
                 if self._stopped:
                     return
                 for key, _ in selector.select(seconds):
@@ -61,8 +70,16 @@ class Service:
             if not self._stopped:
                 self.error = error
                 warn("%s: %s: %s", self._thread.name, type(error).__name__, error)
+                on_error = self._on_error() if self._on_error is not None else None
+                if on_error is not None:
+                    on_error()
             self._stopped = True
             return False
+
+    def check(self) -> None:
+        """TransportError if an error has ended it."""
+        if self.error is not None:
+            raise TransportError(f"{self._thread.name}: ended by {type(self.error).__name__}: {self.error}")
 
     def wake(self) -> None:
         """Work now. May be called from any thread."""
@@ -76,3 +93,15 @@ class Service:
         if threading.current_thread() is not self._thread:
             self._thread.join()
         self._waker.close()
+
+
+def weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """Calls ``method`` as long as its object is there, which it does not keep."""
+    reference = weakref.WeakMethod(method)
+
+    def call() -> None:
+        found = reference()
+        if found is not None:
+            found()
+
+    return call

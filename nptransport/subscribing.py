@@ -40,6 +40,7 @@ SUBSCRIBER_OPTIONS: dict[int, int] = {
 }
 """A publisher that comes back is found within a second or two."""
 
+_LATEST_MESSAGES = 4  # that wait for the thread that takes them at once; where it cannot, newer ones are worth more
 _TOPICS = 1024  # whose first part is remembered
 
 
@@ -63,8 +64,10 @@ class Subscribing(Receiving):
             raise ValueError(f"max_age={max_age!r}: expected seconds above 0, or None")
         if max_bytes is not None:
             check_positive(max_bytes=max_bytes)
-            max_messages = min(max_messages, max(1, max_bytes // limits.max_total_bytes))
+            max_messages = min(max_messages, max(1, int(max_bytes) // limits.max_total_bytes))
         check_positive(max_messages=max_messages)
+        if latest:
+            max_messages = min(max_messages, _LATEST_MESSAGES)
         prefixes = [check_topic(topic) for topic in ([topics] if isinstance(topics, str) else topics)]
         for prefix in prefixes:
             if is_too_long(prefix):
@@ -79,7 +82,6 @@ class Subscribing(Receiving):
             context=context,
         )
         self._set_up_receiving(opened, limits)
-        self._limits = limits
         self._max_age = max_age
         self._ledger = Ledger()
         self._speakers = Speakers()
@@ -185,6 +187,8 @@ class Subscribing(Receiving):
                 self._heed()
                 return None
             name = hello.rest
+        if len(name) > LONGEST:
+            raise DecodeError.of("topic", expected=f"at most {LONGEST} bytes", found=f"{len(name)}")
         try:
             topic = name.decode()
         except UnicodeDecodeError:
@@ -196,11 +200,11 @@ class Subscribing(Receiving):
 
     def _heed(self) -> None:
         document, connection = self._channel.take_word()
-        word = Word.unpack(document, self._limits)
+        word = Word.unpack(document)
         if connection is not None:
             self._speakers.heard(connection, word.interval, time.monotonic())
-        for source, topic, following in word.positions:
-            self._ledger.open(source, topic, following).stand(following)
+        for source, topic, following, first in word.positions:
+            self._ledger.open(source, topic, first).stand(following)
 
     def _watch(self) -> None:
         """Connect anew where somebody who promised to speak is silent: a network that has died without a word."""

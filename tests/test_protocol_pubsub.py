@@ -89,71 +89,110 @@ def test_streams_that_are_forgotten_stay_in_the_totals():
 # Newest, Backlog
 
 
+def anything(_):
+    return True
+
+
 @given(st.lists(st.one_of(st.none(), st.sampled_from("abc"))))
 def test_the_newest_of_each_topic_and_the_longest_wait_first(events):
     newest, expected = Newest(), {}  # None: take
     for index, topic in enumerate(events):
         if topic is None:
             first = next(iter(expected), None)
-            assert newest.take() == (expected.pop(first) if first is not None else None)
+            assert newest.take(anything) == (expected.pop(first) if first is not None else None)
         else:
             assert newest.put(topic, index) == expected.get(topic)
             expected[topic] = index
-    assert [newest.take() for _ in expected] == list(expected.values())
-    assert newest.take() is None
+    assert [newest.take(anything) for _ in expected] == list(expected.values())
+    assert newest.take(anything) is None
 
 
-def look_and_note(backlog, now, delays, offset=1000.0):
+def test_what_may_not_go_yet_is_passed_over():
+    newest = Newest()
+    for topic, message in (("a", 1), ("b", 2)):
+        newest.put(topic, message)
+    assert newest.take(lambda message: message == 2) == 2
+    assert newest.take(lambda message: message == 2) is None
+    assert newest.take(anything) == 1
+
+
+def test_topics_that_are_others_each_time_fill_no_memory():
+    newest = Newest()
+    passed_over = [newest.put(f"topic {number}", number) for number in range(5000)]
+    assert [number for number in passed_over if number is not None] == list(range(5000 - 1024))
+
+
+def look_and_note(backlog, now, delays, offset=1000.0, source="s"):
     """Messages that took ``delays`` come in at ``now``, by a clock of the sender's that is off."""
     backlog.look(now)
     for delay in delays:
-        backlog.note("s", now - delay + offset, now, now)
+        backlog.note(source, delay + offset, now)
+
+
+def run_smoothly(source="s", seconds=1.0):
+    backlog = Backlog(0.0)
+    for tick in range(round(seconds * 10) + 1):
+        look_and_note(backlog, tick * 0.1, [0.001], source=source)
+        assert not backlog.holds(source, tick * 0.1)
+    return backlog
 
 
 def test_what_queued_up_during_a_pause_is_passed_over():
-    backlog = Backlog(0.0)
-    for tick in range(10):
-        look_and_note(backlog, tick * 0.1, [0.001])
-        assert not backlog.waits
-    assert not backlog.is_overdue(1.0)
+    backlog = run_smoothly()
+    assert not backlog.is_overdue(1.1)
     assert backlog.is_overdue(11.0)
     look_and_note(backlog, 11.0, [10.0, 5.0, 1.0])
-    assert backlog.waits
+    assert backlog.holds("s", 11.0)
     look_and_note(backlog, 11.05, [0.4])
-    assert backlog.waits
+    assert backlog.holds("s", 11.05)
     look_and_note(backlog, 11.06, [0.002])  # sent after the pause
-    assert not backlog.waits
+    assert not backlog.holds("s", 11.06)
+
+
+def test_a_source_that_has_caught_up_does_not_speak_for_another():
+    backlog = run_smoothly()
+    look_and_note(backlog, 1.0, [0.001], source="other")
+    look_and_note(backlog, 3.0, [1.9])
+    look_and_note(backlog, 3.01, [0.002], source="other")
+    assert not backlog.holds("other", 3.02)
+    assert backlog.holds("s", 3.02)
 
 
 def test_if_nothing_newer_comes_the_backlog_ends():
-    backlog = Backlog(0.0)
-    look_and_note(backlog, 0.1, [0.001])
+    backlog = run_smoothly()
     look_and_note(backlog, 10.0, [5.0])
-    assert backlog.waits
-    backlog.look(10.05)
-    assert backlog.waits
+    assert backlog.holds("s", 10.05)
     backlog.look(10.2)
-    assert not backlog.waits
+    assert not backlog.holds("s", 10.2)
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 2.0), st.one_of(st.none(), st.floats(0, 5)))), st.floats(-1e6, 1e6))
 def test_a_backlog_always_ends(events, offset):
-    """Whatever comes, and however the clocks differ: with looks and silence, it is over."""
+    """Whatever comes, and however the clocks differ: with looks and two seconds, it is over."""
     backlog, now = Backlog(0.0), 0.0
     for pause, delay in events:
         now += pause
         look_and_note(backlog, now, [] if delay is None else [delay], offset)
-    for _ in range(5):
+    for _ in range(20):
         now += 0.15
-        backlog.look(now)
-    assert not backlog.waits
+        look_and_note(backlog, now, [1e6], offset)  # as from a clock that was set
+    assert not backlog.holds("s", now)
     assert not backlog.is_overdue(now)
+
+
+def test_a_clock_that_was_set_is_a_matter_of_a_minute():
+    backlog = run_smoothly()
+    for tick in range(11, 800):
+        look_and_note(backlog, tick * 0.1, [60.0])
+    look_and_note(backlog, 90.0, [70.0])
+    look_and_note(backlog, 90.01, [60.001])
+    assert not backlog.holds("s", 90.01)
 
 
 def test_sources_that_are_others_each_time_fill_no_memory():
     backlog = Backlog(0.0)
     for number in range(5000):
-        backlog.note(f"source {number}", 0.0, 0.0, 0.0)
+        backlog.note(f"source {number}", 0.0, 0.0)
     assert len(backlog._fastest) <= 1024
 
 
@@ -230,13 +269,16 @@ def test_nobody_is_called_silent_who_was_heard_a_moment_ago(events, step):
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-positions = st.builds(Position, names, texts, st.integers(0, 2**64 - 1))
+numbers = st.integers(0, 2**64 - 1)
+positions = st.builds(
+    lambda one, two, *more: Position(*more, max(one, two), min(one, two)), numbers, numbers, names, texts
+)
 
 
 @given(names, st.floats(0, 3600), st.lists(positions, max_size=5))
 def test_words_survive(speaker, interval, listed):
     word = Word(speaker, interval, listed)
-    assert Word.unpack(word.pack(), npt.Limits()) == word
+    assert Word.unpack(word.pack()) == word
 
 
 values = st.recursive(
@@ -253,17 +295,17 @@ near_words = st.fixed_dictionaries(
 @given(st.binary(max_size=60) | values.map(packing.pack) | near_words.map(packing.pack))
 def test_any_bytes_are_a_word_or_a_decode_error(document):
     try:
-        word = Word.unpack(document, npt.Limits())
+        word = Word.unpack(document)
     except npt.DecodeError as error:
         assert error.expected and error.found  # noqa: PT017, PT018
         return
     assert type(word.speaker) is str
     assert 0 <= word.interval <= 3600
-    for source, topic, following in word.positions:
+    for source, topic, following, first in word.positions:
         assert type(source) is str
         assert topic.encode().decode() == topic
-        assert type(following) is int
-        assert following >= 0
+        assert type(following) is type(first) is int
+        assert 0 <= first <= following
 
 
 @given(st.sampled_from(Kind), st.binary(min_size=8, max_size=8), st.binary(max_size=10))

@@ -16,7 +16,7 @@ from nptransport.protocol.tags import Kind, Mode, tag
 NUMBERS = [bytes([number, 255]) * 4 for number in range(100)]
 
 SUBSCRIPTIONS = {
-    "long": [bytes(2**13), b"\xff" + bytes(2**13), tag(Kind.COPY, NUMBERS[0], b"x" * 2**13)],
+    "long": [bytes(5000), b"\xff" + bytes(5000), tag(Kind.COPY, NUMBERS[0], b"x" * 5000)],
     "tags cut off": [b"\xff", b"\xff!", b"\xff!" + NUMBERS[0], b"\xff=" + NUMBERS[0][:7], b"\xff?"],
     "unknown kinds": [bytes((0xFF, kind)) + NUMBERS[0] + b"q" for kind in range(0, 256, 5)],
     "unknown modes": [tag(Kind.SELF, NUMBERS[0], bytes([mode])) for mode in range(0, 100, 7)],
@@ -76,6 +76,15 @@ def test_subscriptions_to_anything(face, address, peer, prefixes):
     goes_on(face, publisher, subscriber)
     socket.close()
     wait_until(lambda: knows(publisher, ""))
+    goes_on(face, publisher, subscriber)
+
+
+def test_a_subscription_that_would_cost_memory_is_not_even_taken(face, wire, peer):
+    publisher, subscriber = face.broadcast(wire)
+    socket = peer(publisher.address)
+    before = publisher.statistics().disconnects
+    socket.send(b"\1" + bytes(10_000))  # its own libzmq would not survive many more
+    wait_until(lambda: publisher.statistics().disconnects > before)
     goes_on(face, publisher, subscriber)
 
 

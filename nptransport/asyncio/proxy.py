@@ -56,6 +56,7 @@ class Proxy(Proxying):
         """Return once the proxy has been closed."""
         while not self._ended.is_set():
             await asyncio.sleep(LOOK)
+        self._service.check()
 
     async def close(self, *, linger: float | None = None) -> int:
         """As :meth:`nptransport.Proxy.close`."""

@@ -85,7 +85,7 @@ class Subscriber(Subscribing):
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
         def listener() -> None:
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the loop was closed, and its tasks with it
                 loop.call_soon_threadsafe(changed.set)
 
         latest.listen(listener, True)

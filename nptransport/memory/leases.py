@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,16 @@ class Leases:
     def lend(self, buffer: bytes | memoryview, on_free: Callable[[], None] | None) -> Lease:
         """A lease on ``buffer`` itself; ``on_free`` is called at its end."""
         return self._track(np.frombuffer(buffer, np.uint8), None, on_free)
+
+    def exempt(self, frames: Iterable[object], wanted: bool) -> None:
+        """Do not count those of ``frames`` that are leases among the bytes that are out; or do so again."""
+        with self._lock:
+            for frame in frames:
+                if isinstance(frame, np.ndarray) and id(frame) in self._out:
+                    reference, nbytes, warm, on_free = self._out[id(frame)]
+                    counted = 0 if wanted else frame.nbytes
+                    self.nbytes += counted - nbytes
+                    self._out[id(frame)] = (reference, counted, warm, on_free)
 
     def _track(self, lease: Lease, warm: Lease | None, on_free: Callable[[], None] | None) -> Lease:
         key = id(lease)

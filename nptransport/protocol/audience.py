@@ -178,6 +178,8 @@ class Audience:
         if not rest or rest[0] not in set(Mode):
             return Reaction([])
         outlet, superseded = self.outlets.get(number), None
+        if wanted and outlet is not None and connection is not None and connection in outlet.connections:
+            return Reaction([])  # said twice, and will be withdrawn once
         joined: list[tuple[Outlet, bytes]] = []
         if wanted:
             if outlet is None:

@@ -14,7 +14,7 @@ from ..envelope import EnvelopeWriter
 from ..errors import EncodeError
 from ..limits import Limits
 from .audience import Route
-from .tags import Position
+from .tags import LONGEST, Position
 
 __all__ = ["Parcel", "Program", "Topic", "check_topic"]
 
@@ -87,7 +87,7 @@ class Program:
 
     def positions(self, topic: bytes) -> list[Position]:
         name = topic.decode()
-        return [Position(self.source, name, self.topics[name].following)]
+        return [Position(self.source, name, self.topics[name].following, 0)]
 
     def retained(self, topic: bytes) -> Iterable[Parcel]:
         retained = self.topics[topic.decode()].retained
@@ -105,6 +105,9 @@ def check_topic(name: Any) -> bytes:
     if not isinstance(name, str):
         raise EncodeError.at("topic", f"expected a text, found {type(name).__name__} {name!r:.40}")
     try:
-        return name.encode()
+        topic = name.encode()
     except UnicodeEncodeError:
         raise EncodeError.at("topic", f"{name!a} holds lone surrogates, which are no text") from None
+    if len(topic) > LONGEST:
+        raise EncodeError.at("topic", f"at most {LONGEST} bytes, found {len(topic)}")
+    return topic

@@ -18,20 +18,28 @@ _SOURCES = 256  # on each
 class Line(Route):
     """One topic, and where its streams stand."""
 
-    __slots__ = ("following", "retained")
+    __slots__ = ("begun", "following", "retained")
 
     def __init__(self, name: bytes) -> None:
         super().__init__(name)
         self.following: dict[str, int] = {}
         """By source, the sequence of its next message."""
+        self.begun: dict[str, int] = {}
+        """By source, the sequence of the first that could have come here."""
         self.retained: Parcel | None = None
 
-    def note(self, source: str, following: int) -> bool:
-        """The next message of ``source`` is to be ``following``; False if that, or a later one, was known."""
+    def note(self, source: str, following: int, first: int) -> bool:
+        """The next message of ``source`` is to be ``following``; False if that, or a later one, was known.
+
+        ``first``: where it began, should nothing be known of it.
+        """
         if following <= self.following.get(source, -1):
             return False
-        if source not in self.following and len(self.following) >= _SOURCES:
-            del self.following[next(iter(self.following))]
+        if source not in self.following:
+            if len(self.following) >= _SOURCES:
+                oldest = next(iter(self.following))
+                del self.following[oldest], self.begun[oldest]
+            self.begun[source] = first
         self.following[source] = following
         return True
 
@@ -55,6 +63,12 @@ class Relay:
             found = self._lines[topic] = Line(topic)
         return found
 
+    def forget(self, wanted: Iterable[bytes]) -> None:
+        """Drop what is known of topics that nobody wants any more: it would be out of date when somebody does."""
+        prefixes = tuple(wanted)
+        for topic in [topic for topic in self._lines if not topic.startswith(prefixes)]:
+            del self._lines[topic]
+
     # What a distributor asks for
 
     def under(self, prefix: bytes) -> Iterable[bytes]:
@@ -65,7 +79,7 @@ class Relay:
         if line is None:
             return []
         name = topic.decode()
-        return [Position(source, name, following) for source, following in line.following.items()]
+        return [Position(source, name, following, line.begun[source]) for source, following in line.following.items()]
 
     def retained(self, topic: bytes) -> Iterable[Parcel]:
         line = self._lines.get(topic)

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["Speakers"]
 
 _PATIENCE = 2  # intervals without a word after which a connection is doubted, for one more
+_AWAY = 1.0  # seconds between two looks, which are due several times as often
 
 
 class Speakers:
@@ -16,6 +17,7 @@ class Speakers:
 
     def __init__(self) -> None:
         self._due: dict[int, tuple[float, float]] = {}  # until when, and the interval
+        self._looked = float("inf")
         self.doubted: set[int] = set()
 
     def heard(self, connection: int, interval: float, now: float) -> None:
@@ -33,6 +35,9 @@ class Speakers:
 
     def silent(self, now: float) -> list[int]:
         """Connections on which nothing came although they were doubted; they are forgotten."""
+        if now - self._looked > _AWAY:  # we were away ourselves: what they said meanwhile is still to be read
+            self._due = {each: (due + now - self._looked, interval) for each, (due, interval) in self._due.items()}
+        self._looked = now
         overdue = [connection for connection, (due, _) in self._due.items() if due < now]
         silent = []
         for connection in overdue:

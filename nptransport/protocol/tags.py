@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 
 from .. import packing
 from ..codec import VERSION
+from ..envelope import MOST
 from ..errors import DecodeError
-from ..limits import Limits
+from ..limits import DEFAULT_LIMITS
 
 __all__ = [
     "LEAD",
@@ -39,8 +40,8 @@ __all__ = [
 
 LEAD = 0xFF
 LONGEST = 4096
-"""Bytes of a prefix that can be subscribed to. libzmq 4.3 keeps a node for each and takes them down one inside the
-other: its stack ends, and with it the process, somewhere above 50,000."""
+"""Bytes of a topic, and of a prefix that can be subscribed to. libzmq 4.3 keeps a node for each byte and takes them
+down one inside the other: its stack ends, and with it the process, somewhere above 50,000."""
 NUMBER_BYTES = 8
 _HEAD = 2 + NUMBER_BYTES
 
@@ -75,6 +76,8 @@ class Position(NamedTuple):
     source: str
     topic: str
     following: int
+    first: int
+    """Where the stream began for who has been listening and knows nothing of it yet."""
 
 
 class Word(NamedTuple):
@@ -90,29 +93,34 @@ class Word(NamedTuple):
         return packing.pack({"npt": VERSION, "word": [self.speaker, self.interval, [list(p) for p in self.positions]]})
 
     @classmethod
-    def unpack(cls, document: bytes, limits: Limits) -> Word:
+    def unpack(cls, document: bytes) -> Word:
         """The word, or DecodeError."""
         try:
-            values = packing.unpack(document, limits)
+            values = packing.unpack(document, DEFAULT_LIMITS)
             version = values["npt"]
             if type(version) is not int or version != VERSION:
                 raise _malformed(f"version {version!r:.40}")
             speaker, interval, positions = values["word"][:3]
-            word = cls(speaker, float(interval), [Position(*position[:3]) for position in positions])
+            word = cls(speaker, float(interval), [_position(*position) for position in positions])
         except DecodeError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a peer made of it
             raise _malformed(f"{type(error).__name__}: {error}") from None
         if not _is_name(speaker) or not 0 <= word.interval <= 3600:
             raise _malformed(f"{speaker!r:.40}, {interval!r:.40}")
-        for source, topic, following in word.positions:
-            if not _is_name(source) or type(topic) is not str or type(following) is not int or following < 0:
-                raise _malformed(f"{source!r:.40}, {topic!r:.40}, {following!r:.40}")
+        for source, topic, following, first in word.positions:
+            fits = type(following) is type(first) is int and 0 <= first <= following <= MOST
+            if not _is_name(source) or type(topic) is not str or len(topic) > LONGEST or not fits:
+                raise _malformed(f"{source!r:.40}, {topic!r:.40}, {following!r:.40}, {first!r:.40}")
         return word
 
 
+def _position(source: Any, topic: Any, following: Any, first: Any = None, *later: object) -> Position:
+    return Position(source, topic, following, following if first is None else first)
+
+
 def _malformed(found: str) -> DecodeError:
-    expected = "[speaker, interval, [[source, topic, following], ...]]"
+    expected = "[speaker, interval, [[source, topic, following, first], ...]]"
     return DecodeError.of("word of a publisher", expected=expected, found=found)
 
 
