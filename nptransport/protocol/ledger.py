@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 __all__ = ["Ledger", "Stream", "StreamStatistics"]
 
-# Streams that are accounted for one by one. Those that were silent longest go first, into the totals: a peer that is
-# another source with each message cannot fill memory.
+# Streams that are accounted for one by one. The oldest go first, into the totals: a peer that is another source with
+# each message cannot fill memory.
 _STREAMS = 4096
 
 
@@ -83,11 +83,13 @@ class Ledger:
         stream = self._streams.get((source, topic))
         if stream is None:
             if len(self._streams) >= _STREAMS:
-                self._forget(next(iter(self._streams)))
+                self._forget(next((key for key, old in self._streams.items() if not old.waiting), None))
             stream = self._streams[source, topic] = Stream(first)
         return stream
 
-    def _forget(self, key: tuple[str, str]) -> None:
+    def _forget(self, key: tuple[str, str] | None) -> None:
+        if key is None:
+            return  # all have messages that are not handed out yet
         old = self._streams.pop(key)
         for name in ("received", "skipped", "stale", "missed"):
             setattr(self._past, name, getattr(self._past, name) + getattr(old, name))
