@@ -23,6 +23,9 @@ bench: $(VENV)/test.stamp
 	@$(RUN) benchmarks/codec.py
 	@$(RUN) benchmarks/imports.py
 	@$(RUN) benchmarks/stream.py
+	@$(RUN) benchmarks/pubsub.py
+	@$(RUN) benchmarks/pubsub.py --age
+	@$(RUN) benchmarks/stuck.py
 
 clean:
 	rm -rf $(VENV) .hypothesis .pytest_cache .mypy_cache .ruff_cache

@@ -72,7 +72,7 @@ def test_a_reader_that_pauses_gets_what_was_sent_just_now(face, address, size):
     while not sequences or sequences[-1] < 1000:
         sequences.append(subscriber.recv_message().sequence)
     assert sequences == sorted(set(sequences))
-    assert len(sequences) < 100
+    assert subscriber.statistics().skipped > 0
     statistics = subscriber.statistics()
     assert statistics.received + statistics.skipped + statistics.missed == 1001
 

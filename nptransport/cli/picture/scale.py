@@ -48,7 +48,8 @@ def scale_colour(numbers: Array) -> tuple[Pixels, str]:
 def _stretch(numbers: Array) -> tuple[Pixels, str]:
     # In quarters, as the whole range may be more than a float can hold.
     kind = np.float32 if numbers.dtype.itemsize <= 2 or numbers.dtype == np.float32 else np.float64
-    quarters = numbers.astype(kind) / 4
+    with np.errstate(invalid="ignore"):  # NaN may be of the kind that signals
+        quarters = numbers.astype(kind) / 4
     values = thin_out(quarters, _ENOUGH).astype(np.float64)
     values = values[np.isfinite(values)]
     if not values.size:
