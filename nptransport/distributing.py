@@ -18,6 +18,7 @@ __all__ = ["BEAT", "Distributor", "Repertoire"]
 
 BEAT = 0.5  # seconds between two words to a subscriber, which takes three times that in silence for a dead connection
 _POSITIONS = 500  # in one word
+_GREETED = 4096  # remembered
 
 
 class Repertoire(Protocol):
@@ -48,6 +49,7 @@ class Distributor:
         self._leases = leases
         self._repertoire = repertoire
         self._beaten = 0.0
+        self._greeted: dict[tuple[bytes, bytes], None] = {}  # who came once, and may come again on another connection
         self.anyone_behind = False
         """Whether something is kept for somebody until there is room."""
 
@@ -70,7 +72,11 @@ class Distributor:
             for parcel in self._repertoire.retained(topic):
                 self.offer(outlet, outlet.copy_tag + topic, parcel)
         outlet.untold.update(topics)  # behind what is retained: messages before a position are not waited for
-        self._tell(outlet, newcomer=True)
+        newcomer = (outlet.number, prefix) not in self._greeted
+        self._greeted[outlet.number, prefix] = None
+        if len(self._greeted) > _GREETED:
+            del self._greeted[next(iter(self._greeted))]
+        self._tell(outlet, newcomer=newcomer)
 
     # Messages
 
