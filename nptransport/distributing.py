@@ -17,6 +17,8 @@ from .protocol.tags import Mode, Position, Word
 __all__ = ["BEAT", "Distributor", "Repertoire"]
 
 BEAT = 0.5  # seconds between two words to a subscriber, which takes three times that in silence for a dead connection
+# Up to here a copy into a message of libzmq's own costs less than lending it a buffer and hearing of its return.
+_SMALL = 32 * 1024
 _POSITIONS = 500  # in one word
 _GREETED = 4096  # remembered
 
@@ -39,14 +41,29 @@ class Repertoire(Protocol):
 
 
 class Distributor:
-    """Hands messages to the outlets on an XPUB socket, and counts for each what found no room."""
+    """Hands messages to the outlets on an XPUB socket, and counts for each what found no room.
 
-    def __init__(self, channel: Channel, leases: Leases, repertoire: Repertoire) -> None:
+    Args:
+        max_messages, max_bytes: what may wait for one, and for all together.
+        on_return: called, from any thread, when a large message has left for somebody.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        repertoire: Repertoire,
+        max_messages: int,
+        max_bytes: int,
+        on_return: Callable[[], None],
+    ) -> None:
         self.audience = Audience()
-        self.on_return: Callable[[], None] | None = None
-        """Called, from any thread, when a large message has left for somebody."""
+        self.small = min(_SMALL, max_bytes // (8 * max_messages))
+        """Bytes of content up to which a message is copied for each subscriber, and not leased. Such are not counted in
+        bytes; all of them that may wait for one subscriber are an eighth of the budget."""
+        self.leases = Leases(max_bytes - self.small * max_messages)
+        """The larger ones that are on their way."""
+        self._on_return = self.audience.plain.waiting.on_end = on_return
         self._channel = channel
-        self._leases = leases
         self._repertoire = repertoire
         self._beaten = 0.0
         self._greeted: dict[tuple[bytes, bytes], None] = {}  # who came once, and may come again on another connection
@@ -66,7 +83,7 @@ class Distributor:
         self.audience.settle()
 
     def _greet(self, outlet: Outlet, prefix: bytes) -> None:
-        outlet.waiting.on_end = self.on_return
+        outlet.waiting.on_end = self._on_return
         topics = list(self._repertoire.under(prefix))
         for topic in topics:
             for parcel in self._repertoire.retained(topic):
@@ -86,38 +103,50 @@ class Distributor:
         ``leased``: it is among the leases already.
         """
         to_come = 0 if leased else nbytes
-        if self._is_full(nbytes, to_come):
+
+        def fits() -> bool:  # a large one alone always does
+            out = self.leases.nbytes - nbytes + to_come  # of others
+            return not out or out + nbytes <= self.leases.max_bytes
+
+        if not fits():
             for outlet in route.outlets:  # the newest of a topic takes the place of the one that is kept
                 outlet.replaced += outlet.behind.pop(route.name, None) is not None
-            if self._is_full(nbytes, to_come):
+            if not self._comes_about(fits, route.outlets):
                 return False
         return any(outlet.is_latest or self._may_wait(outlet, nbytes, to_come) for outlet in self._outlets(route))
 
-    def _is_full(self, nbytes: int, to_come: int) -> bool:
-        """Whether no message of ``nbytes`` may wait for anybody, ``to_come`` of them not leased yet: but a large one
-        may alone."""
-        others = self._leases.nbytes + to_come - nbytes
-        return others > 0 and others + nbytes > self._leases.max_bytes
-
     def _may_wait(self, outlet: Outlet, nbytes: int, to_come: int) -> bool:
         """Whether a message of ``nbytes`` may wait for ``outlet``; ``to_come``: those of them not leased yet."""
-        if self._has_room(outlet, nbytes, to_come):
+
+        def has_room() -> bool:
+            leases, subscribers = self.leases, len(self.audience.outlets)
+            free = leases.max_bytes - leases.nbytes - to_come + nbytes
+            return outlet.has_room(nbytes, free, leases.max_bytes // max(subscribers, 1))
+
+        return self._comes_about(has_room, [] if outlet.is_latest else [outlet])
+
+    def _comes_about(self, condition: Callable[[], bool], outlets: Iterable[Outlet]) -> bool:
+        """Whether ``condition`` holds, or does in a moment, since some of ``outlets`` are reading: what has been read
+        comes back through a thread."""
+        if condition():
             return True
-        if outlet.is_latest or not outlet.progresses():
+        if not any(outlet.progresses() for outlet in outlets):
             return False
-        for _ in range(2):  # what it has read already comes back through a thread; word of that may be of one before
+        for _ in range(2):  # the first word may be of what came back before
             self._channel.await_release()
-            if self._has_room(outlet, nbytes, to_come):
+            if condition():
                 return True
         return False
 
-    def _has_room(self, outlet: Outlet, nbytes: int, to_come: int) -> bool:
-        leases, subscribers = self._leases, len(self.audience.outlets)
-        free = leases.max_bytes - leases.nbytes - to_come + nbytes
-        return outlet.has_room(nbytes, free, leases.max_bytes // max(subscribers, 1))
-
     def _outlets(self, route: Route) -> list[Outlet]:
         return [*route.outlets, self.audience.plain] if route.plain else route.outlets
+
+    def retain(self, route: Route, parcel: Parcel) -> None:
+        """Keep ``parcel`` for who comes later, beside the budget."""
+        if route.retained is not None:
+            self.leases.exempt(route.retained.frames, False)  # it may be waiting for somebody still
+        route.retained = parcel.own()
+        self.leases.exempt(route.retained.frames, True)
 
     def distribute(self, route: Route, parcel: Parcel) -> None:
         """Send ``parcel`` to all whom ``route`` leads to."""

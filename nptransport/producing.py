@@ -10,6 +10,7 @@ import zmq
 from .addresses import Addresses
 from .channel import Channel, check_positive
 from .ending import close_at_end
+from .endpoint import Endpoint
 from .errors import MisuseError, Timeout
 from .limits import Limits
 from .log import warn
@@ -27,10 +28,8 @@ LINGER = 5.0
 _LOOK = 0.01  # seconds between looks at who is connected
 
 
-class Producing:
+class Producing(Endpoint):
     """State and steps of a producer; the faces beside this add the waiting."""
-
-    _channel: Channel
 
     def _set_up(
         self,
@@ -61,21 +60,6 @@ class Producing:
     def __del__(self) -> None:
         if hasattr(self, "_channel"):
             self._close_blocking()
-
-    @property
-    def addresses(self) -> list[str]:
-        """The addresses, with the port that the system chose for ``tcp://*:0``."""
-        return self._channel.addresses
-
-    @property
-    def address(self) -> str:
-        """The first of them."""
-        return self._channel.addresses[0]
-
-    @property
-    def closed(self) -> bool:
-        """Whether it can be used no more."""
-        return self._channel.closed
 
     def statistics(self) -> ProducerStatistics:
         """What has been done so far."""

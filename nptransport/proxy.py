@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any
 
-import zmq
-
-from .addresses import Addresses
 from .errors import Timeout
-from .limits import DEFAULT_LIMITS, Limits
 from .proxying import Proxying
-from .publishing import LINGER, MAX_BYTES, MAX_MESSAGES
 
 __all__ = ["Proxy"]
 
@@ -39,33 +33,6 @@ class Proxy(Proxying):
     Raises:
         AddressError: an address is malformed, in use, or of a kind that this system lacks.
     """
-
-    def __init__(
-        self,
-        *,
-        frontend: Addresses = None,
-        backend: Addresses = None,
-        connect_frontend: Addresses = None,
-        connect_backend: Addresses = None,
-        max_messages: int = MAX_MESSAGES,
-        max_bytes: int = MAX_BYTES,
-        retain: int = 0,
-        limits: Limits = DEFAULT_LIMITS,
-        linger: float = LINGER,
-        context: zmq.Context[Any] | None = None,
-    ) -> None:
-        self._set_up(
-            frontend,
-            backend,
-            connect_frontend,
-            connect_backend,
-            max_messages,
-            max_bytes,
-            retain,
-            limits,
-            linger,
-            context,
-        )
 
     def serve(self, *, timeout: float | None = None) -> None:
         """Return once another thread has closed the proxy; Timeout after ``timeout`` seconds (None: no end).

@@ -10,94 +10,65 @@ from typing import Any
 import zmq
 
 from .addresses import Addresses
-from .channel import Channel, check_positive
-from .distributing import Distributor
-from .ending import close_at_end
-from .errors import DecodeError, Timeout
-from .limits import Limits
+from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
+from .channel import Channel
+from .errors import DecodeError
+from .limits import DEFAULT_LIMITS, Limits
 from .log import warn
-from .memory.leases import Leases
 from .protocol.message import ProxyStatistics
 from .protocol.program import Parcel, check_topic
 from .protocol.relay import Line, Relay
 from .protocol.speakers import Speakers
 from .protocol.tags import LEAD, LONGEST, Kind, Mode, Word, read_tag, self_tag, tag
-from .publishing import NOTICE_BYTES, PUBLISHER_OPTIONS
 from .receiving import Letter, Receiving
-from .service import Service, weakly
-from .steps import Need, Steps
 from .subscribing import SUBSCRIBER_OPTIONS
 
 __all__ = ["Proxying"]
 
 _BATCH = 64  # messages between two looks at who has come and gone
 _HELD = 16  # messages that wait here for this thread, which never waits for anybody
-_SMALL = 32 * 1024  # up to here libzmq copies
 
 
-class Proxying(Receiving):
+class Proxying(Broadcasting, Receiving):
     """A thread, and the two channels that it moves messages between; the faces beside this add the waiting."""
 
-    def _set_up(
+    def __init__(
         self,
-        frontend: Addresses,
-        backend: Addresses,
-        connect_frontend: Addresses,
-        connect_backend: Addresses,
-        max_messages: int,
-        max_bytes: int,
-        retain: int,
-        limits: Limits,
-        linger: float,
-        context: zmq.Context[Any] | None,
+        *,
+        frontend: Addresses = None,
+        backend: Addresses = None,
+        connect_frontend: Addresses = None,
+        connect_backend: Addresses = None,
+        max_messages: int = MAX_MESSAGES,
+        max_bytes: int = MAX_BYTES,
+        retain: int = 0,
+        limits: Limits = DEFAULT_LIMITS,
+        linger: float = LINGER,
+        context: zmq.Context[Any] | None = None,
     ) -> None:
-        check_positive(max_messages=max_messages, max_bytes=max_bytes)
-        if retain not in (0, 1):
-            raise ValueError(f"retain={retain!r}: expected 0, or 1 to keep the last message of each topic")
-        self._retain, self._linger = retain, linger
-        max_bytes = int(max_bytes)
-        opened = Channel(
-            zmq.SUB,
-            frontend,
-            connect_frontend,
-            max_messages=min(max_messages, _HELD),
-            max_part_bytes=limits.max_total_bytes,
-            options=SUBSCRIBER_OPTIONS,
-            context=context,
-        )
-        self._set_up_receiving(opened, limits)
-        try:
-            self._backend = Channel(
-                zmq.XPUB,
-                backend,
-                connect_backend,
-                max_messages=max_messages,
-                max_part_bytes=NOTICE_BYTES,
-                options=PUBLISHER_OPTIONS,
-                context=context,
-            )
-        except BaseException:
-            opened.destroy()
-            raise
-        self._ended = threading.Event()
-        self._lock = threading.RLock()
         self._relay = Relay()
-        self._small = min(_SMALL, max_bytes // (8 * max_messages))
-        self._leases = Leases(max_bytes - self._small * max_messages)
-        self._distributor = Distributor(self._backend, self._leases, self._relay)
-        self._distributor.on_return = weakly(self._on_return)
+        self._ended = threading.Event()
         self._speakers = Speakers()
         self._number = os.urandom(8)
         self._asked: set[bytes] = set()
         self._version = -1
+        self._open_backend(self._relay, backend, connect_backend, max_messages, max_bytes, retain, linger, context)
+        try:
+            opened = Channel(
+                zmq.SUB,
+                frontend,
+                connect_frontend,
+                max_messages=min(max_messages, _HELD),
+                max_part_bytes=limits.max_total_bytes,
+                options=SUBSCRIBER_OPTIONS,
+                context=context,
+            )
+        except BaseException:
+            self._backend.destroy()
+            raise
+        self._set_up_receiving(opened, limits)
         self._channel.subscribe(self_tag(self._number, Mode.RELAY, 0), True)
-        descriptors = [self._channel.descriptor, self._backend.descriptor]
-        self._service = Service(f"proxy at {self._backend}", descriptors, self._work, self._on_error)
-        close_at_end(self)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_service"):
-            self._close_blocking()
+        self._start("proxy", self._channel.descriptor, self._backend.descriptor)
 
     @property
     def frontend(self) -> str:
@@ -123,17 +94,13 @@ class Proxying(Receiving):
                 malformed=relay.malformed,
                 duplicates=relay.duplicates,
                 **audience.losses(),
-                bytes_in_flight=self._leases.nbytes,
+                bytes_in_flight=self._distributor.leases.nbytes,
                 subscribers=self._distributor.states(),
                 publishers=self._channel.connections.count,
             )
 
     def _on_error(self) -> None:
         self._ended.set()  # whoever serves hears of it
-
-    def _on_return(self) -> None:
-        if self._distributor.anyone_behind:
-            self._service.wake()
 
     def _work(self) -> bool:
         with self._lock:
@@ -235,60 +202,26 @@ class Proxying(Receiving):
         else:
             self._distributor.distribute(line, parcel)
         if self._retain:
-            if line.retained is not None:
-                self._leases.exempt(line.retained.frames, False)
-            line.retained = parcel
-            self._leases.exempt(parcel.frames, True)
+            self._distributor.retain(line, parcel)
 
     def _parcel(self, line: Line, metadata: bytes, letter: Letter) -> Parcel:
         frames: list[Any] = [metadata]
         large = 0
         for part in letter.parts:
-            if len(part) > self._small:
+            if len(part) > self._distributor.small:
                 large += len(part)
-                frames.append(self._leases.lend(memoryview(part), None))
+                frames.append(self._distributor.leases.lend(memoryview(part), None))
             else:
                 frames.append(bytes(part))
         return Parcel(line.name, frames, large)
 
     # The end
 
-    def _begin_to_close(self) -> bool:
-        if self._channel.is_forked:
-            return False
-        with self._lock:
-            if self._channel.closing:
-                return False
-            self._channel.closing = self._backend.closing = True
-        self._service.stop()
-        return True
-
-    def _close_blocking(self, linger: float | None = None) -> int:
-        if not self._begin_to_close():
-            return 0
-        try:
-            self._backend.go_on(self._ending(), self._linger if linger is None else linger)
-            return 0
-        except Timeout as timeout:
-            return self._report(str(timeout))
-        finally:
-            self._destroy()
-
-    def _ending(self) -> Steps[None]:
-        """Until every subscriber has read what it was sent."""
-        while not self._distributor.part():
-            yield Need.RELEASED
-        if self._backend.within_process or not self._backend.connections.refresh():
-            return
-        yield from self._backend.draining()
-        yield from self._backend.parting()
-
-    def _report(self, why: str) -> int:
-        count = self._distributor.waiting()
-        warn("%s: closed with %d or more messages not known to have arrived, %s", self._backend, count, why)
-        return count
+    def _mark_closing(self) -> None:
+        super()._mark_closing()
+        self._channel.closing = True
 
     def _destroy(self) -> None:
         self._channel.destroy()
-        self._backend.destroy()
+        super()._destroy()
         self._ended.set()

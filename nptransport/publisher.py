@@ -5,14 +5,9 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Literal, overload
 
-import zmq
-
-from .addresses import Addresses
-from .channel import Channel
 from .errors import Timeout
-from .limits import DEFAULT_LIMITS, Limits
 from .protocol.handle import SendHandle
-from .publishing import LINGER, MAX_BYTES, MAX_MESSAGES, Publishing
+from .publishing import Publishing
 
 __all__ = ["Publisher"]
 
@@ -37,20 +32,6 @@ class Publisher(Publishing):
     Raises:
         AddressError: an address is malformed, in use, or of a kind that this system lacks.
     """
-
-    def __init__(
-        self,
-        *,
-        bind: Addresses = None,
-        connect: Addresses = None,
-        max_messages: int = MAX_MESSAGES,
-        max_bytes: int = MAX_BYTES,
-        retain: int = 0,
-        limits: Limits = DEFAULT_LIMITS,
-        linger: float = LINGER,
-        context: zmq.Context[Any] | None = None,
-    ) -> None:
-        self._set_up(Channel, bind, connect, max_messages, max_bytes, retain, limits, linger, context)
 
     @overload
     def send(self, payload: Any, *, topic: str = "", copy: Literal[True] = True) -> None: ...

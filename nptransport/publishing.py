@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
@@ -10,97 +9,43 @@ import numpy as np
 import zmq
 
 from .addresses import Addresses
-from .channel import Channel, check_positive
-from .distributing import Distributor
-from .ending import close_at_end
+from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
+from .endpoint import Endpoint
 from .errors import MisuseError, Timeout
-from .limits import Limits
-from .log import warn
-from .memory.leases import Leases
+from .limits import DEFAULT_LIMITS, Limits
 from .protocol.handle import FREE, SendHandle
 from .protocol.message import PublisherStatistics
 from .protocol.program import Parcel, Program, Topic, check_topic
-from .protocol.tags import LONGEST
-from .service import Service, weakly
 from .steps import Need, Steps
 
-__all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "NOTICE_BYTES", "PUBLISHER_OPTIONS", "Publishing"]
+__all__ = ["Publishing"]
 
-MAX_MESSAGES = 1000  # ZeroMQ's own default
-MAX_BYTES = 2**28  # 256 MiB, as for a producer
-LINGER = 2.0
-PUBLISHER_OPTIONS: dict[int, int] = {zmq.XPUB_MANUAL: 1, zmq.XPUB_NODROP: 1, zmq.RCVHWM: 0, zmq.RECONNECT_IVL_MAX: 1000}
-"""Whom a message goes to is decided here, what finds no room is told, and no notice is ever dropped."""
-NOTICE_BYTES = 2 * LONGEST  # nothing longer comes to a publisher, whose libzmq would keep a node for each byte
 ATTEND = 0.002  # seconds between two looks at who has come, while messages are sent
 
-# Up to here a copy into a message of libzmq's own costs less than lending it a buffer and hearing of its return.
-_SMALL = 32 * 1024
 _PIECE = 4096  # with many arrays that are small each and much together, those above this are counted in bytes, too
 
 
-class Publishing:
+class Publishing(Broadcasting, Endpoint):
     """State and steps of a publisher; the faces beside this add the waiting."""
 
-    _channel: Channel
-
-    def _set_up(
+    def __init__(
         self,
-        channel: type[Channel],
-        bind: Addresses,
-        connect: Addresses,
-        max_messages: int,
-        max_bytes: int,
-        retain: int,
-        limits: Limits,
-        linger: float,
-        context: zmq.Context[Any] | None,
+        *,
+        bind: Addresses = None,
+        connect: Addresses = None,
+        max_messages: int = MAX_MESSAGES,
+        max_bytes: int = MAX_BYTES,
+        retain: int = 0,
+        limits: Limits = DEFAULT_LIMITS,
+        linger: float = LINGER,
+        context: zmq.Context[Any] | None = None,
     ) -> None:
-        check_positive(max_messages=max_messages, max_bytes=max_bytes)
-        max_bytes = int(max_bytes)
-        if retain not in (0, 1):
-            raise ValueError(f"retain={retain!r}: expected 0, or 1 to keep the last message of each topic")
-        self._linger = linger
-        self._retain = retain
-        self._lock = threading.RLock()
-        self._channel = channel(
-            zmq.XPUB,
-            bind,
-            connect,
-            max_messages=max_messages,
-            max_part_bytes=NOTICE_BYTES,
-            options=PUBLISHER_OPTIONS,
-            context=context,
-        )
-        # Small messages are not counted in bytes; all that may wait for one subscriber are an eighth of the budget.
-        self._small = min(_SMALL, max_bytes // (8 * max_messages))
-        self._leases = Leases(max_bytes - self._small * max_messages)
         self._program = Program(limits)
-        self._distributor = Distributor(self._channel, self._leases, self._program)
-        self._distributor.on_return = weakly(self._on_return)
+        self._open_backend(self._program, bind, connect, max_messages, max_bytes, retain, linger, context)
+        self._channel = self._backend
         self._attend_at = 0.0
         self._sending = False
-        self._service = Service(f"publisher at {self._channel}", [self._channel.descriptor], self._work)
-        close_at_end(self)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_distributor"):
-            self._close_blocking()
-
-    @property
-    def addresses(self) -> list[str]:
-        """The addresses, with the port that the system chose for ``tcp://*:0``."""
-        return self._channel.addresses
-
-    @property
-    def address(self) -> str:
-        """The first of them."""
-        return self._channel.addresses[0]
-
-    @property
-    def closed(self) -> bool:
-        """Whether it can be used no more."""
-        return self._channel.closed
+        self._start("publisher", self._channel.descriptor)
 
     def statistics(self) -> PublisherStatistics:
         """What has been done so far."""
@@ -115,7 +60,7 @@ class Publishing:
                 nbytes=program.nbytes,
                 topics={name: topic.following for name, topic in program.topics.items()},
                 **audience.losses(),
-                bytes_in_flight=self._leases.nbytes,
+                bytes_in_flight=self._distributor.leases.nbytes,
                 subscribers=self._distributor.states(),
                 connections=self._channel.connections.count,
                 disconnects=self._channel.connections.disconnects,
@@ -143,7 +88,8 @@ class Publishing:
         known = self._program.topics.get(name) if isinstance(name, str) else None
         topic = known or self._program.topic(name)
         self._distributor.audience.direct(topic)
-        if not topic.plain and not self._retain and type(payload) is np.ndarray and payload.nbytes <= self._small:
+        is_small = type(payload) is np.ndarray and payload.nbytes <= self._distributor.small
+        if is_small and not topic.plain and not self._retain:
             metadata = self._program.metadata_like_before(topic, payload, now)
             if metadata is not None:
                 return self._publish_small(topic, metadata, payload, copy)
@@ -172,7 +118,7 @@ class Publishing:
         nbytes = sum(map(len, frames))
         handle = None if copy else SendHandle()
         content = nbytes - len(frames[0])
-        if content <= self._small:
+        if content <= self._distributor.small:
             parcel = Parcel(topic.name, frames, 0)
         elif self._retain or distributor.has_room(topic, content):
             parcel = self._lease(topic, frames, None if self._retain else handle)
@@ -181,31 +127,23 @@ class Publishing:
             self._program.count(topic, nbytes)
             return handle
         if self._retain:
-            if topic.retained is not None:
-                self._leases.exempt(topic.retained.frames, False)
-            topic.retained = parcel.own()
-            self._leases.exempt(topic.retained.frames, True)
+            distributor.retain(topic, parcel)
         self._program.count(topic, nbytes)
         distributor.distribute(topic, parcel)
         return handle
 
     def _lease(self, topic: Topic, frames: list[Any], handle: SendHandle | None) -> Parcel:
         """``frames`` as a parcel, the large ones copied once for all subscribers, or lent if there is a ``handle``."""
-        leased, large = list(frames[:1]), 0
+        leases, leased, large = self._distributor.leases, list(frames[:1]), 0
         for frame in frames[1:]:
-            if len(frame) <= min(self._small, _PIECE):
+            if len(frame) <= min(self._distributor.small, _PIECE):
                 leased.append(frame)
                 continue
             large += len(frame)
-            leased.append(self._leases.copy(frame) if handle is None else self._leases.lend(frame, handle.expect()))
+            leased.append(leases.copy(frame) if handle is None else leases.lend(frame, handle.expect()))
         return Parcel(topic.name, leased, large)
 
     # From time to time
-
-    def _on_return(self) -> None:
-        self._channel.on_release()
-        if self._distributor.anyone_behind:
-            self._service.wake()
 
     def _attend(self) -> None:
         self._attend_at = time.monotonic() + ATTEND
@@ -243,42 +181,3 @@ class Publishing:
             f"{', '.join(map(repr, asked)) or 'nothing'}",
             seconds=timeout.seconds,
         )
-
-    # The end
-
-    def _begin_to_close(self) -> bool:
-        """Every use from now on is refused; False if that is so already, or this is a forked child."""
-        if self._channel.is_forked:
-            return False
-        with self._lock:
-            if self._channel.closing:
-                return False
-            self._channel.closing = True
-        self._service.stop()
-        return True
-
-    def _close_blocking(self, linger: float | None = None) -> int:
-        if not self._begin_to_close():
-            return 0
-        try:
-            self._channel.go_on(self._ending(), self._linger if linger is None else linger)
-            return 0
-        except Timeout as timeout:
-            return self._report(str(timeout))
-        finally:
-            self._channel.destroy()
-
-    def _ending(self) -> Steps[None]:
-        """Until every subscriber has read what it was sent."""
-        while not self._distributor.part():
-            yield Need.RELEASED
-        if self._channel.within_process or not self._channel.connections.refresh():
-            return
-        yield from self._channel.draining()
-        yield from self._channel.parting()
-
-    def _report(self, why: str) -> int:
-        """Say what the close leaves behind."""
-        count = self._distributor.waiting()
-        warn("%s: closed with %d or more messages not known to have arrived, %s", self._channel, count, why)
-        return count

@@ -8,6 +8,7 @@ import numpy as np
 
 from .channel import Channel
 from .codec import Decoder, Plan
+from .endpoint import Endpoint
 from .envelope import Envelope
 from .errors import DecodeError
 from .limits import Limits
@@ -33,30 +34,14 @@ class Letter(NamedTuple):
     nbytes: int
 
 
-class Receiving:
+class Receiving(Endpoint):
     """What all endpoints that receive have in common."""
 
-    _channel: Channel
     _decoder: Decoder
 
     def _set_up_receiving(self, channel: Channel, limits: Limits) -> None:
         self._channel = channel
         self._decoder = Decoder(limits)
-
-    @property
-    def addresses(self) -> list[str]:
-        """The addresses, with the port that the system chose for ``tcp://*:0``."""
-        return self._channel.addresses
-
-    @property
-    def address(self) -> str:
-        """The first of them."""
-        return self._channel.addresses[0]
-
-    @property
-    def closed(self) -> bool:
-        """Whether it can be used no more."""
-        return self._channel.closed
 
     def _collect(self, metadata: bytes, topic: str | None, nbytes: int) -> Letter:
         """The rest of the message, as its ``metadata`` says that it is; ``nbytes`` have come before.

@@ -201,7 +201,7 @@ def test_a_connection_is_cut_and_restored(face, cable, latest, size):
         assert streams["a"].missed > 0
 
 
-@pytest.mark.parametrize("size", [100, 50_000])
+@pytest.mark.parametrize("size", [3_750, 50_000])  # 500 of the smaller, copied ones are more than the system holds
 @pytest.mark.parametrize("latest", [False, True])
 def test_the_last_word_tells_what_was_dropped_at_the_end(face, address, latest, size):
     """And with ``latest=True`` the last message itself arrives, for which there was no room when it was sent."""
@@ -223,7 +223,7 @@ def test_the_last_word_tells_what_was_dropped_at_the_end(face, address, latest, 
         if latest:
             assert reader.sequences[publisher._program.source, "a"] == 499
         else:
-            assert stream.missed == drops(publisher)
+            assert stream.missed == drops(publisher) > 0
 
 
 def test_the_last_word_does_not_wait_for_ever(face, address, caplog):

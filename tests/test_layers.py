@@ -33,8 +33,9 @@ LAYERS = [
     {"addresses", "guard", "steps", "ending", "service"},
     {"connections", "parts"},
     {"channel"},
-    {"asyncio.channel", "producing", "receiving", "distributing"},
-    {"consuming", "publishing", "latest"},
+    {"asyncio.channel", "endpoint", "distributing"},
+    {"producing", "receiving", "broadcasting"},
+    {"consuming", "publishing", "latest", "asyncio.closing"},
     {"subscribing"},
     {"proxying"},
     {
@@ -58,9 +59,16 @@ HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
 OUTSIDE = {"numpy", "msgpack", "zmq"}
 SOCKETS = {"channel", "parts", "connections", "sockets", "asyncio.channel"}
-PATTERNS = {"producing", "consuming", "publishing", "subscribing", "proxying"}  # name the kind of their socket
+PATTERNS = {
+    "producing",
+    "consuming",
+    "broadcasting",
+    "publishing",
+    "subscribing",
+    "proxying",
+}  # name the kind of their socket
 FACES = {  # take a zmq.Context, and pass it on
-    name for name in HEIGHT if name.rpartition(".")[2] in ("producer", "consumer", "publisher", "subscriber", "proxy")
+    name for name in HEIGHT if name.rpartition(".")[2] in ("producer", "consumer", "subscriber")
 }
 MSGPACK = {"packing", "tree"}
 

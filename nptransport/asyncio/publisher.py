@@ -6,15 +6,11 @@ import asyncio
 from types import TracebackType
 from typing import Any, Literal, overload
 
-import zmq
-
-from ..addresses import Addresses
-from ..channel import Channel
 from ..errors import Timeout
-from ..limits import DEFAULT_LIMITS, Limits
 from ..protocol.handle import SendHandle
-from ..publishing import LINGER, MAX_BYTES, MAX_MESSAGES, Publishing
+from ..publishing import Publishing
 from .channel import go_on
+from .closing import close_soon
 
 __all__ = ["Publisher"]
 
@@ -28,20 +24,6 @@ class Publisher(Publishing):
     """
 
     _sent = 0
-
-    def __init__(
-        self,
-        *,
-        bind: Addresses = None,
-        connect: Addresses = None,
-        max_messages: int = MAX_MESSAGES,
-        max_bytes: int = MAX_BYTES,
-        retain: int = 0,
-        limits: Limits = DEFAULT_LIMITS,
-        linger: float = LINGER,
-        context: zmq.Context[Any] | None = None,
-    ) -> None:
-        self._set_up(Channel, bind, connect, max_messages, max_bytes, retain, limits, linger, context)
 
     @overload
     async def send(self, payload: Any, *, topic: str = "", copy: Literal[True] = True) -> None: ...
@@ -67,15 +49,7 @@ class Publisher(Publishing):
 
     async def close(self, *, linger: float | None = None) -> int:
         """As :meth:`nptransport.Publisher.close`."""
-        if not self._begin_to_close():
-            return 0
-        try:
-            await go_on(self._channel, self._ending(), self._linger if linger is None else linger)
-            return 0
-        except Timeout as timeout:
-            return self._report(str(timeout))
-        finally:
-            self._channel.destroy()
+        return await close_soon(self, linger)
 
     async def __aenter__(self) -> Publisher:
         return self

@@ -89,7 +89,7 @@ class Outlet:
 class Route:
     """Where the messages on one topic go."""
 
-    __slots__ = ("heads", "name", "outlets", "plain", "version")
+    __slots__ = ("heads", "name", "outlets", "plain", "retained", "version")
 
     def __init__(self, name: bytes) -> None:
         self.name = name
@@ -98,6 +98,8 @@ class Route:
         """First part of the copy for each outlet."""
         self.plain = False
         """Whether a plain ZeroMQ subscriber wants it, too."""
+        self.retained: Any = None
+        """What somebody who comes now is to get at once: a Parcel, if there is something."""
         self.version = -1
 
 

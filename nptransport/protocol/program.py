@@ -37,13 +37,12 @@ class Parcel(NamedTuple):
 class Topic(Route):
     """What is the same for all messages on one topic."""
 
-    __slots__ = ("following", "retained")
+    __slots__ = ("following",)
 
     def __init__(self, name: bytes) -> None:
         super().__init__(name)
         self.following = 0
         """Sequence of the next message."""
-        self.retained: Parcel | None = None
 
 
 class Program:

@@ -18,7 +18,7 @@ _SOURCES = 256  # on each
 class Line(Route):
     """One topic, and where its streams stand."""
 
-    __slots__ = ("begun", "following", "retained")
+    __slots__ = ("begun", "following")
 
     def __init__(self, name: bytes) -> None:
         super().__init__(name)
@@ -26,7 +26,6 @@ class Line(Route):
         """By source, the sequence of its next message."""
         self.begun: dict[str, int] = {}
         """By source, the sequence of the first that could have come here."""
-        self.retained: Parcel | None = None
 
     def note(self, source: str, following: int, first: int) -> bool:
         """The next message of ``source`` is to be ``following``; False if that, or a later one, was known.
