@@ -9,15 +9,15 @@ import numpy as np
 import zmq
 
 from .addresses import Addresses
-from .channel import Channel, check_positive
-from .codec import read_topic
+from .channel import Channel
+from .codec import is_topic, read_topic
 from .ending import close_at_end
 from .errors import DecodeError
 from .limits import Limits
 from .log import warn
 from .protocol.inbox import Inbox
 from .protocol.message import ConsumerStatistics
-from .receiving import Letter, Received, Receiving, copy_into
+from .receiving import Letter, Received, Receiving, copy_into, messages_within
 
 __all__ = ["MAX_MESSAGES", "Consuming"]
 
@@ -41,15 +41,11 @@ class Consuming(Receiving):
         limits: Limits,
         context: zmq.Context[Any] | None,
     ) -> None:
-        if max_bytes is not None:
-            check_positive(max_bytes=max_bytes)
-            max_messages = min(max_messages, max(1, int(max_bytes) // limits.max_total_bytes))
-        check_positive(max_messages=max_messages)
         opened = channel(
             zmq.PULL,
             bind,
             connect,
-            max_messages=max_messages,
+            max_messages=messages_within(max_messages, max_bytes, limits),
             max_part_bytes=limits.max_total_bytes,
             context=context,
         )
@@ -101,7 +97,7 @@ class Consuming(Receiving):
         """All parts of the message that begins with ``first``."""
         channel, topic, nbytes = self._channel, None, 0
         try:
-            if not first or not 0x80 <= first[0] <= 0x8F:
+            if is_topic(first):
                 topic, nbytes, first = read_topic(first), len(first), channel.take_one()
             return self._collect(first, topic, nbytes)
         except DecodeError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import Any
@@ -12,16 +11,16 @@ import zmq
 from .addresses import Addresses
 from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
 from .channel import Channel
+from .codec import is_topic
 from .errors import DecodeError
 from .limits import DEFAULT_LIMITS, Limits
+from .listening import Listening
 from .log import warn
 from .protocol.message import ProxyStatistics
 from .protocol.program import Parcel, check_topic
 from .protocol.relay import Line, Relay
-from .protocol.speakers import Speakers
-from .protocol.tags import LEAD, LONGEST, Kind, Mode, Word, read_tag, self_tag, tag
-from .receiving import Letter, Receiving
-from .subscribing import SUBSCRIBER_OPTIONS
+from .protocol.tags import Kind, Mode, Word, tag
+from .receiving import Letter
 
 __all__ = ["Proxying"]
 
@@ -29,7 +28,7 @@ _BATCH = 64  # messages between two looks at who has come and gone
 _HELD = 16  # messages that wait here for this thread, which never waits for anybody
 
 
-class Proxying(Broadcasting, Receiving):
+class Proxying(Broadcasting, Listening):
     """A thread, and the two channels that it moves messages between; the faces beside this add the waiting."""
 
     def __init__(
@@ -48,26 +47,15 @@ class Proxying(Broadcasting, Receiving):
     ) -> None:
         self._relay = Relay()
         self._ended = threading.Event()
-        self._speakers = Speakers()
-        self._number = os.urandom(8)
         self._asked: set[bytes] = set()
         self._version = -1
         self._open_backend(self._relay, backend, connect_backend, max_messages, max_bytes, retain, linger, context)
         try:
-            opened = Channel(
-                zmq.SUB,
-                frontend,
-                connect_frontend,
-                max_messages=min(max_messages, _HELD),
-                max_part_bytes=limits.max_total_bytes,
-                options=SUBSCRIBER_OPTIONS,
-                context=context,
-            )
+            held = min(max_messages, _HELD)
+            self._open_frontend(Channel, frontend, connect_frontend, Mode.RELAY, 0, held, limits, context)
         except BaseException:
             self._backend.destroy()
             raise
-        self._set_up_receiving(opened, limits)
-        self._channel.subscribe(self_tag(self._number, Mode.RELAY, 0), True)
         self._start("proxy", self._channel.descriptor, self._backend.descriptor)
 
     @property
@@ -106,8 +94,7 @@ class Proxying(Broadcasting, Receiving):
         with self._lock:
             self._distributor.work(time.monotonic())
             self._ask()
-            for connection in self._speakers.silent(time.monotonic()):
-                self._channel.reconnect(connection)
+            self._watch()
         while not self._channel.closing and self._move():
             with self._lock:
                 self._distributor.attend()
@@ -125,7 +112,7 @@ class Proxying(Broadcasting, Receiving):
         wanted = {tag(Kind.BEHIND, number, prefix) for number, prefix in audience.hidden()}
         prefixes = audience.prefixes() | ({b""} if self._retain else set())  # what is retained has to come first
         for prefix in prefixes:
-            wanted |= {prefix, tag(Kind.COPY, self._number, prefix)}
+            wanted |= {prefix, self._copy_tag + prefix}
         for prefix in sorted(wanted - self._asked):  # tags last
             self._channel.subscribe(prefix, True)
         for prefix in self._asked - wanted:
@@ -151,48 +138,28 @@ class Proxying(Broadcasting, Receiving):
         return True
 
     def _take(self, first: bytes) -> None:
-        if first and 0x80 <= first[0] <= 0x8F:
+        if not is_topic(first):
             self._pass_on(b"", first)
             return
-        topic = first
-        if first[:1] == bytes([LEAD]):
-            hello = read_tag(first)
-            if hello is None or hello.number != self._number:
-                return
-            if hello.kind is Kind.SELF:
-                self._heed()
-                return
-            topic = hello.rest
-        if len(topic) > LONGEST:
-            raise DecodeError.of("topic", expected=f"at most {LONGEST} bytes", found=f"{len(topic)}")
-        try:
-            topic.decode()
-        except UnicodeDecodeError:
-            raise DecodeError.of("topic", expected="a text in UTF-8", found=f"{topic[:24]!r}") from None
-        metadata, connection = self._channel.take_word()
-        if self._speakers.doubted:
-            self._speakers.lives(connection, time.monotonic())
-        self._pass_on(topic, metadata)
+        topic = self._read_topic(first)
+        if topic is not None:
+            self._pass_on(topic, self._take_metadata())
 
-    def _heed(self) -> None:
-        document, connection = self._channel.take_word()
-        word = Word.unpack(document)
-        if connection is not None:
-            self._speakers.heard(connection, word.interval, time.monotonic())
-        for source, topic, following, first in word.positions:
+    def _heed(self, word: Word) -> None:
+        for source, topic, following, began in word.positions:
             line = self._relay.line(check_topic(topic))
-            if line.note(source, following, first):
+            if line.note(source, following, began):
                 self._distributor.announce(line)
 
     def _pass_on(self, topic: bytes, metadata: bytes) -> None:
         relay = self._relay
         letter = self._collect(metadata, None, len(topic))
         line = relay.line(topic)
-        if letter.envelope is not None and not line.note(
-            letter.envelope[0], letter.envelope[1] + 1, letter.envelope[1]
-        ):
-            relay.duplicates += 1
-            return
+        if letter.envelope is not None:
+            source, sequence, _ = letter.envelope
+            if not line.note(source, sequence + 1, sequence):
+                relay.duplicates += 1
+                return
         relay.messages += 1
         relay.nbytes += letter.nbytes
         self._distributor.audience.direct(line)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .channel import Channel
+from .channel import Channel, check_positive
 from .codec import Decoder, Plan
 from .endpoint import Endpoint
 from .envelope import Envelope
@@ -14,7 +14,7 @@ from .errors import DecodeError
 from .limits import Limits
 from .memory.allocator import keep_freed_memory
 
-__all__ = ["Letter", "Received", "Receiving", "copy_into"]
+__all__ = ["Letter", "Received", "Receiving", "copy_into", "messages_within"]
 
 # Below this, bytes are the cheaper and always aligned way to take a part from libzmq.
 _SMALL = 32 * 1024
@@ -61,6 +61,15 @@ class Receiving(Endpoint):
             parts = channel.take(len(plan.layouts), small)
         nbytes += len(metadata) + (plan.nbytes if plan.alone else sum(map(len, parts)))
         return Letter(plan, parts, topic, envelope, nbytes)
+
+
+def messages_within(max_messages: int, max_bytes: int | None, limits: Limits) -> int:
+    """High-water mark for ``max_messages``, and for ``max_bytes`` of the largest messages that ``limits`` accept."""
+    check_positive(max_messages=max_messages)
+    if max_bytes is None:
+        return max_messages
+    check_positive(max_bytes=max_bytes)
+    return min(max_messages, max(1, int(max_bytes) // limits.max_total_bytes))
 
 
 def copy_into(out: np.ndarray[Any, Any], payload: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -12,39 +11,32 @@ import numpy as np
 import zmq
 
 from .addresses import Addresses
-from .channel import Channel, check_positive
+from .channel import Channel
+from .codec import is_topic
 from .ending import close_at_end
-from .errors import DecodeError, EncodeError
+from .errors import DecodeError
 from .latest import Arrival, Latest
 from .limits import Limits
+from .listening import Listening
 from .log import warn
 from .protocol.ledger import Ledger
 from .protocol.message import SubscriberStatistics
 from .protocol.program import check_topic
-from .protocol.speakers import Speakers
-from .protocol.tags import LEAD, LONGEST, Kind, Mode, Word, is_too_long, read_tag, self_tag, tag
-from .receiving import Received, Receiving, copy_into
+from .protocol.tags import Mode, Word
+from .receiving import Received, copy_into, messages_within
 
-__all__ = ["MAX_MESSAGES", "SUBSCRIBER_OPTIONS", "WATCH", "Subscribing"]
+__all__ = ["MAX_MESSAGES", "WATCH", "Subscribing"]
 
 MAX_MESSAGES = 64  # as for a consumer
 WATCH = 0.25  # seconds without a message after which to look whether somebody has fallen silent
 
 _SOME = 0x1F  # of the messages of a stream, those after which to look whatever else there is to do: one in 32
 
-SUBSCRIBER_OPTIONS: dict[int, int] = {
-    zmq.SNDHWM: 0,  # no subscription is ever dropped
-    zmq.RECONNECT_IVL_MAX: 1000,
-    zmq.CONNECT_TIMEOUT: 2000,
-    zmq.HANDSHAKE_IVL: 3000,
-}
-"""A publisher that comes back is found within a second or two."""
-
 _LATEST_MESSAGES = 4  # that wait for the thread that takes them at once; where it cannot, newer ones are worth more
 _TOPICS = 1024  # whose first part is remembered
 
 
-class Subscribing(Receiving):
+class Subscribing(Listening):
     """State and steps of a subscriber; the faces beside this add the waiting."""
 
     def _set_up(
@@ -62,46 +54,24 @@ class Subscribing(Receiving):
     ) -> None:
         if max_age is not None and not max_age > 0:
             raise ValueError(f"max_age={max_age!r}: expected seconds above 0, or None")
-        if max_bytes is not None:
-            check_positive(max_bytes=max_bytes)
-            max_messages = min(max_messages, max(1, int(max_bytes) // limits.max_total_bytes))
-        check_positive(max_messages=max_messages)
+        max_messages = messages_within(max_messages, max_bytes, limits)
         if latest:
             max_messages = min(max_messages, _LATEST_MESSAGES)
-        prefixes = [check_topic(topic) for topic in ([topics] if isinstance(topics, str) else topics)]
-        for prefix in prefixes:
-            if is_too_long(prefix):
-                raise EncodeError.at("topics", f"at most {LONGEST} bytes can be asked for, found one of {len(prefix)}")
-        opened = channel(
-            zmq.SUB,
-            bind,
-            connect,
-            max_messages=max_messages,
-            max_part_bytes=limits.max_total_bytes,
-            options=SUBSCRIBER_OPTIONS,
-            context=context,
-        )
-        self._set_up_receiving(opened, limits)
+        listed = [topics] if isinstance(topics, str) else topics
+        prefixes = list(dict.fromkeys(check_topic(topic) for topic in listed))
+        mode = Mode.LATEST if latest else Mode.QUEUE
+        self._open_frontend(channel, bind, connect, mode, len(prefixes), max_messages, limits, context)
         self._max_age = max_age
         self._ledger = Ledger()
-        self._speakers = Speakers()
         self._kept: Arrival | None = None
         self._names: dict[bytes, str] = {}
-        self._number = os.urandom(8)
-        self._copy_tag = tag(Kind.COPY, self._number)
-        self._subscribe(prefixes, Mode.LATEST if latest else Mode.QUEUE)
+        for prefix in prefixes:
+            self._channel.subscribe(prefix, True)
+        for prefix in prefixes:
+            self._channel.subscribe(self._copy_tag + prefix, True)
         self._latest = Latest(self._channel, self._take, self._open, self._watch) if latest else None
         self._lock = self._latest.lock if self._latest is not None else contextlib.nullcontext()
         close_at_end(self)
-
-    def _subscribe(self, prefixes: Iterable[bytes], mode: Mode) -> None:
-        """Ask for ``prefixes`` as any subscriber does, and make ourselves known to publishers of ours."""
-        listed = list(dict.fromkeys(prefixes))
-        self._channel.subscribe(self_tag(self._number, mode, len(listed)), True)
-        for prefix in listed:
-            self._channel.subscribe(prefix, True)
-        for prefix in listed:
-            self._channel.subscribe(self._copy_tag + prefix, True)
 
     def __del__(self) -> None:
         if hasattr(self, "_ledger"):
@@ -144,16 +114,15 @@ class Subscribing(Receiving):
         channel = self._channel
         try:
             topic = self._names.get(first)
-            if topic is None and not 0x80 <= (first or b"\0")[0] <= 0x8F:
-                topic = self._read_topic(first)
+            if topic is None and is_topic(first):
+                topic = self._learn_topic(first)
                 if topic is None:
                     channel.drop_rest()
                     return None
             if topic is None:
                 letter = self._collect(first, "", 0)
             else:
-                metadata = self._take_metadata() if self._speakers.doubted else channel.take_one()
-                letter = self._collect(metadata, topic, len(first))
+                letter = self._collect(self._take_metadata(), topic, len(first))
         except DecodeError:
             channel.drop_rest()
             self._ledger.malformed += 1
@@ -171,46 +140,19 @@ class Subscribing(Receiving):
         self._ledger.duplicates += 1
         return None
 
-    def _take_metadata(self) -> bytes:
-        metadata, connection = self._channel.take_word()
-        self._speakers.lives(connection, time.monotonic())
-        return metadata
-
-    def _read_topic(self, first: bytes) -> str | None:
-        """The topic that a first part stands for; None if what follows is none of our messages. Words are heeded."""
-        name = first
-        if first[:1] == bytes([LEAD]):
-            hello = read_tag(first)
-            if hello is None or hello.number != self._number:
-                return None
-            if hello.kind is Kind.SELF:
-                self._heed()
-                return None
-            name = hello.rest
-        if len(name) > LONGEST:
-            raise DecodeError.of("topic", expected=f"at most {LONGEST} bytes", found=f"{len(name)}")
-        try:
-            topic = name.decode()
-        except UnicodeDecodeError:
-            raise DecodeError.of("topic", expected="a text in UTF-8", found=f"{name[:24]!r}") from None
+    def _learn_topic(self, first: bytes) -> str | None:
+        """As :meth:`_read_topic`; a text, and remembered."""
+        topic = self._read_topic(first)
+        if topic is None:
+            return None
         if len(self._names) >= _TOPICS:
             self._names.clear()
-        self._names[first] = topic
-        return topic
+        name = self._names[first] = topic.decode()
+        return name
 
-    def _heed(self) -> None:
-        document, connection = self._channel.take_word()
-        word = Word.unpack(document)
-        if connection is not None:
-            self._speakers.heard(connection, word.interval, time.monotonic())
-        for source, topic, following, first in word.positions:
-            self._ledger.open(source, topic, first).stand(following)
-
-    def _watch(self) -> None:
-        """Connect anew where somebody who promised to speak is silent: a network that has died without a word."""
-        for connection in self._speakers.silent(time.monotonic()):
-            if self._channel.reconnect(connection):
-                warn("%s: nothing heard any more, connecting anew", self._channel)
+    def _heed(self, word: Word) -> None:
+        for source, topic, following, began in word.positions:
+            self._ledger.open(source, topic, began).stand(following)
 
     # What is handed out
 

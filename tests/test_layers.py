@@ -35,7 +35,7 @@ LAYERS = [
     {"channel"},
     {"asyncio.channel", "endpoint", "distributing"},
     {"producing", "receiving", "broadcasting"},
-    {"consuming", "publishing", "latest", "asyncio.closing"},
+    {"consuming", "listening", "publishing", "latest", "asyncio.closing"},
     {"subscribing"},
     {"proxying"},
     {
@@ -64,6 +64,7 @@ PATTERNS = {
     "consuming",
     "broadcasting",
     "publishing",
+    "listening",
     "subscribing",
     "proxying",
 }  # name the kind of their socket

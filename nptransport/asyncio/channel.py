@@ -66,30 +66,30 @@ class Channel(channel.Channel):
 
     async def receive_soon(self, timeout: float | None) -> bytes:
         """First part of the next message, waited for; Timeout after ``timeout`` seconds (None: no end)."""
+        deadline = Deadline(timeout, self.situation)
+        while (first := await self.receive_or_give_up(timeout)) is None:
+            timeout = deadline.left(Need.READABLE)
+        return first
 
-        def receiving() -> Steps[bytes]:
-            while (first := self.try_receive()) is None:
-                yield Need.READABLE
-            return first
-
-        return await self.drive(receiving(), timeout)
-
-    async def receive_or_give_up(self, most: float) -> bytes | None:
-        """First part of the next message if it comes within ``most`` seconds; else None."""
+    async def receive_or_give_up(self, most: float | None) -> bytes | None:
+        """First part of the next message if it comes within ``most`` seconds (None: no end), or if something else seems
+        to have happened; else None. Cancelled while it waits, it has not taken any message."""
         self.check_usable()
         self._enter_loop()
         self._operations += 1
         if self._operations % _TURN == 0:
             await asyncio.sleep(0)
             self.check_open()
-        first = self.try_receive()
-        if first is None and most > 0:
-            await self._sleep(Need.READABLE, most)
-            self.check_open()
+        try:
             first = self.try_receive()
-        if self._waiting:
-            self._wake()  # the socket tells of a change once: what this task did not use is for the others
-        return first
+            if first is None and (most is None or most > 0):
+                await self._sleep(Need.READABLE, most)
+                self.check_open()
+                first = self.try_receive()
+            return first
+        finally:
+            if self._waiting:
+                self._wake()  # the socket tells of a change once: what this task did not use is for the others
 
     async def _sleep(self, need: Need, left: float | None) -> None:
         if need is Need.SETTLED:
