@@ -12,7 +12,7 @@ demo: $(VENV)/demo.stamp
 	@$(RUN) -m nptransport demo
 
 test: $(VENV)/test.stamp
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest -n 3 --dist loadfile $(ARGS)
 
 lint: $(VENV)/test.stamp
 	@$(RUN) -m ruff check .

@@ -8,11 +8,15 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
 from .errors import TransportError
 from .log import warn
 
 __all__ = ["Service", "weakly"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _LOOK = 0.1  # seconds after which it looks even if nothing seems to have happened: some news wakes only who comes first
 _REST = 0.02  # and while others look anyway
@@ -95,13 +99,12 @@ class Service:
         self._waker.close()
 
 
-def weakly(method: Callable[[], None]) -> Callable[[], None]:
-    """Calls ``method`` as long as its object is there, which it does not keep."""
+def weakly(method: Callable[P, R]) -> Callable[P, R | None]:
+    """Calls ``method`` as long as its object is there, which it does not keep; None afterwards."""
     reference = weakref.WeakMethod(method)
 
-    def call() -> None:
+    def call(*args: P.args, **options: P.kwargs) -> R | None:
         found = reference()
-        if found is not None:
-            found()
+        return None if found is None else found(*args, **options)
 
     return call

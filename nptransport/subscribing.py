@@ -24,6 +24,7 @@ from .protocol.message import SubscriberStatistics
 from .protocol.program import check_topic
 from .protocol.tags import Mode, Word
 from .receiving import Received, copy_into, messages_within
+from .service import weakly
 
 __all__ = ["MAX_MESSAGES", "WATCH", "Subscribing"]
 
@@ -69,7 +70,9 @@ class Subscribing(Listening):
             self._channel.subscribe(prefix, True)
         for prefix in prefixes:
             self._channel.subscribe(self._copy_tag + prefix, True)
-        self._latest = Latest(self._channel, self._take, self._open, self._watch) if latest else None
+        self._latest = None
+        if latest:  # which must not keep us: a thread that goes on would never let go of who was forgotten
+            self._latest = Latest(self._channel, weakly(self._take), weakly(self._open), weakly(self._watch))
         self._lock = self._latest.lock if self._latest is not None else contextlib.nullcontext()
         close_at_end(self)
 

@@ -34,7 +34,7 @@ class Terminal:
             stdout=self._theirs,
             stderr=self._theirs,
             start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+            env={**_surroundings(), "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
         )
 
     def resize(self, columns: int, rows: int) -> None:
@@ -85,6 +85,11 @@ class Terminal:
         self.process.wait()
         os.close(self._ours)
         os.close(self._theirs)
+
+
+def _surroundings() -> dict[str, str]:
+    """The environment but for the size of whatever terminal the tests have."""
+    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
 
 
 @contextmanager

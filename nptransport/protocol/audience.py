@@ -77,7 +77,7 @@ class Outlet:
         # Within one process, what the reader holds on to is still ours, and taking a message in costs nothing.
         if self.is_latest and self.waiting.messages >= _LATEST_WAITING and None not in self.connections:
             return False
-        allowed = max(free // 2, min(share, _FEW * nbytes))
+        allowed = max(free // 2, share if self.waiting.messages < _FEW else 0)
         return self.waiting.nbytes + nbytes <= allowed or not self.waiting.messages
 
     def progresses(self) -> bool:
