@@ -28,7 +28,7 @@ from .service import weakly
 
 __all__ = ["MAX_MESSAGES", "WATCH", "Subscribing"]
 
-MAX_MESSAGES = 64  # as for a consumer
+MAX_MESSAGES = 256  # as for a consumer
 WATCH = 0.25  # seconds without a message after which to look whether somebody has fallen silent
 
 _SOME = 0x1F  # of the messages of a stream, those after which to look whatever else there is to do: one in 32
