@@ -5,6 +5,7 @@ from typing import Any
 
 from .arrays import writable
 from .blob import dumps, loads
+from .client import Client
 from .codec import decode, encode
 from .consumer import Consumer
 from .errors import (
@@ -20,20 +21,24 @@ from .errors import (
     TransportError,
 )
 from .limits import Limits
+from .methods import Call, Methods, current_call
 from .producer import Producer
 from .protocol.handle import SendHandle
 from .protocol.ledger import StreamStatistics
 from .protocol.message import (
+    ClientStatistics,
     ConsumerStatistics,
     Message,
     ProducerStatistics,
     ProxyStatistics,
     PublisherStatistics,
+    ServerStatistics,
     SubscriberState,
     SubscriberStatistics,
 )
 from .proxy import Proxy
 from .publisher import Publisher
+from .server import Server
 from .sockets import recv_array, send_array
 from .subscriber import Subscriber
 
@@ -50,6 +55,9 @@ __version__ = "0.1.0"
 __all__ = [
     "AddressError",
     "AuthenticationError",
+    "Call",
+    "Client",
+    "ClientStatistics",
     "ConnectionClosed",
     "Consumer",
     "ConsumerStatistics",
@@ -58,6 +66,7 @@ __all__ = [
     "LimitExceeded",
     "Limits",
     "Message",
+    "Methods",
     "MisuseError",
     "Producer",
     "ProducerStatistics",
@@ -67,12 +76,15 @@ __all__ = [
     "PublisherStatistics",
     "RemoteError",
     "SendHandle",
+    "Server",
+    "ServerStatistics",
     "StreamStatistics",
     "Subscriber",
     "SubscriberState",
     "SubscriberStatistics",
     "Timeout",
     "TransportError",
+    "current_call",
     "decode",
     "dumps",
     "encode",

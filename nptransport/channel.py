@@ -6,6 +6,7 @@ This room and its twin in ``asyncio/`` are the ones that wait. What an endpoint 
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -40,7 +41,7 @@ class Channel(Parts):
         *,
         max_messages: int,
         max_part_bytes: int,
-        options: Mapping[int, int] | None = None,
+        options: Mapping[int, Any] | None = None,
         context: zmq.Context[Any] | None = None,
     ) -> None:
         if zmq.zmq_version_info() < _OLDEST_LIBZMQ:
@@ -68,9 +69,9 @@ class Channel(Parts):
             raise
 
     def _set_options(
-        self, max_messages: int, max_part_bytes: int, more: Mapping[int, int], addresses: list[str]
+        self, max_messages: int, max_part_bytes: int, more: Mapping[int, Any], addresses: list[str]
     ) -> None:
-        options = {
+        options: dict[int, Any] = {
             zmq.SNDHWM: max_messages,
             zmq.RCVHWM: max_messages,
             zmq.RCVTIMEO: int(_SLICE * 1000),
@@ -173,6 +174,12 @@ class Channel(Parts):
         else:
             self._socket.poll(max(1, int(slice_ * 1000)), zmq.POLLIN if need is Need.READABLE else zmq.POLLOUT)
 
+    def await_event(self, waker: int, most: float, room: bool) -> None:
+        """Return once there is a message, ``waker`` is readable, or ``most`` seconds have passed; with ``room`` also
+        once there is some."""
+        events = zmq.POLLIN | zmq.POLLOUT if room else zmq.POLLIN
+        zmq.zmq_poll([(self._socket, events), (waker, zmq.POLLIN)], max(0, math.ceil(most * 1000)))
+
     def await_release(self, seconds: float = PATIENCE) -> None:
         """Return when lent memory comes back, or as soon as fresh memory would have been the quicker way."""
         self._released.wait(seconds)
@@ -236,6 +243,10 @@ class Channel(Parts):
         except zmq.ZMQError:
             return False  # the system is about to find out by itself
         return True
+
+    def reconnect_all(self) -> bool:
+        """Leave every connection of ours, and connect anew; whether there was one."""
+        return any([self.reconnect(connection) for connection in self.connections.all()])
 
     def _given(self, address: str | None) -> str | None:
         """The address as it was given to us of one that libzmq tells of, with a host's name looked up; None if that is

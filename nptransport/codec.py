@@ -24,7 +24,7 @@ from .errors import DecodeError, EncodeError, LimitExceeded
 from .limits import DEFAULT_LIMITS, Limits
 from .tree import Lowering, lift, read_layout
 
-__all__ = ["Decoder", "Encoder", "Plan", "decode", "encode", "is_topic", "read_topic"]
+__all__ = ["BareDecoder", "Decoder", "Encoder", "Plan", "decode", "encode", "is_topic", "read_topic"]
 
 VERSION = 1
 _HEAD = packing.pack("npt") + packing.pack(VERSION)  # stands behind the first byte of every metadata part
@@ -172,6 +172,25 @@ class Decoder:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[rest] = plan
+        return plan, envelope
+
+
+class BareDecoder(Decoder):
+    """As :class:`Decoder`, and quicker where messages have no envelope."""
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__(limits)
+        self._bare: dict[Buffer, Plan] = {}
+
+    def plan(self, metadata: Buffer) -> tuple[Plan, Envelope | None]:
+        plan = self._bare.get(metadata) if type(metadata) is bytes else None
+        if plan is not None:
+            return plan, None
+        plan, envelope = super().plan(metadata)
+        if envelope is None and type(metadata) is bytes and len(metadata) <= _REMEMBERED_BYTES:
+            if len(self._bare) >= _REMEMBERED:
+                self._bare.clear()
+            self._bare[metadata] = plan
         return plan, envelope
 
 

@@ -102,6 +102,11 @@ class Connections:
         self.refresh()
         return self._live.get(connection)
 
+    def all(self) -> list[int]:
+        """The connections that there are."""
+        self.refresh()
+        return list(self._live)
+
     def leave(self, connection: int) -> None:
         """Count a connection no more that we left ourselves: libzmq has no event for that."""
         if self._live.pop(connection, None) is not None:

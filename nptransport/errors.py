@@ -25,7 +25,7 @@ class TransportError(Exception):
     person reads the sentence.
     """
 
-    def __init__(self, text: str, **facts: Any) -> None:
+    def __init__(self, text: str, /, **facts: Any) -> None:
         super().__init__(text)
         self.__dict__.update(facts)  # what pickle restores, too: errors cross process pools whole
 
@@ -130,15 +130,22 @@ class MisuseError(TransportError):
 
 
 class RemoteError(TransportError):
-    """A handler raised on the other side.
+    """A handler raised on the other side, or the call could not be handled there.
 
     Attributes:
-        type: name of the remote exception.
-        traceback: its traceback as text.
+        method: what was called.
+        type: name of the remote exception; UnknownMethod, WrongArguments, WorkersLost or QueueFull if no handler is to
+            blame.
+        text: what the remote exception said.
+        traceback: its traceback as text; empty where there is none.
+        methods: where the method or the arguments were wrong, the methods that there are: signatures by name.
     """
 
+    method: str
     type: str
+    text: str
     traceback: str
+    methods: dict[str, str]
 
 
 class AuthenticationError(TransportError):

@@ -1,12 +1,14 @@
 """The endpoints with methods to await, as zmq.asyncio has pyzmq's sockets.
 
-``from nptransport.asyncio import Producer, Consumer, Publisher, Subscriber, Proxy``
+``from nptransport.asyncio import Producer, Consumer, Publisher, Subscriber, Server, Client``
 """
 
+from .client import Client
 from .consumer import Consumer
 from .producer import Producer
 from .proxy import Proxy
 from .publisher import Publisher
+from .server import Server
 from .subscriber import Subscriber
 
-__all__ = ["Consumer", "Producer", "Proxy", "Publisher", "Subscriber"]
+__all__ = ["Client", "Consumer", "Producer", "Proxy", "Publisher", "Server", "Subscriber"]

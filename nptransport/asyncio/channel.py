@@ -91,6 +91,26 @@ class Channel(channel.Channel):
             if self._waiting:
                 self._wake()  # the socket tells of a change once: what this task did not use is for the others
 
+    async def pause(self, need: Need, most: float) -> None:
+        """Return once ``need`` may be met or ``most`` seconds have passed; now and then only to let others run."""
+        self._operations += 1
+        if need is Need.READABLE and self.readable():  # what happened has been told already, and will not be again
+            await asyncio.sleep(0)
+            return
+        await self._sleep(need, most)
+
+    async def conclude(self, steps: Steps[T], timeout: float) -> T:
+        """As :meth:`finish_soon`, where ``closing`` is set already."""
+        return await self._drive(steps, timeout)
+
+    def enter_loop(self) -> None:
+        """Belong to the running event loop; MisuseError if it is another one's."""
+        self._enter_loop()
+
+    def wake(self) -> None:
+        """Have the tasks that wait look again."""
+        self._wake()
+
     async def _sleep(self, need: Need, left: float | None) -> None:
         if need is Need.SETTLED:
             await asyncio.sleep(LOOK)  # nothing announces that a kernel's buffer has drained

@@ -10,11 +10,13 @@ from ..envelope import Envelope
 from .ledger import StreamStatistics
 
 __all__ = [
+    "ClientStatistics",
     "ConsumerStatistics",
     "Message",
     "ProducerStatistics",
     "ProxyStatistics",
     "PublisherStatistics",
+    "ServerStatistics",
     "SubscriberState",
     "SubscriberStatistics",
 ]
@@ -173,5 +175,61 @@ class SubscriberStatistics:
     """The same by (source, topic). A message without an envelope, as from :func:`send_array`, has the source ""."""
     connections: int
     """Publishers and proxies connected now."""
+    disconnects: int
+    """Connections that ended before this endpoint was closed."""
+
+
+@dataclass(frozen=True)
+class ClientStatistics:
+    """What a client has done so far. Every call that was begun is outstanding, or has ended in one of four ways."""
+
+    calls: int
+    """Calls that were begun."""
+    results: int
+    """Those that were answered by a result."""
+    errors: int
+    """Those that were answered by an error, or ended by one, as by the client's being closed."""
+    timeouts: int
+    """Those that were not answered in time."""
+    cancelled: int
+    """Those that the caller gave up."""
+    outstanding: int
+    """Those that wait for an answer."""
+    bytes_outstanding: int
+    """Bytes of the arguments of those, which are kept to be sent again."""
+    resent: int
+    """Times that a call was sent once more, since the connection that it had been sent on ended."""
+    late: int
+    """Answers that came when nobody waited for them any more; they were dropped."""
+    malformed: int
+    """Messages that were refused because they could not be decoded."""
+    connections: int
+    """Servers or brokers connected now."""
+    disconnects: int
+    """Connections that ended before this endpoint was closed."""
+
+
+@dataclass(frozen=True)
+class ServerStatistics:
+    """What a server, or a worker, has done so far."""
+
+    results: int
+    """Calls that were answered by a result."""
+    errors: int
+    """Those that were answered by an error."""
+    waiting: int
+    """Calls that are here and have not been begun."""
+    begun: int
+    """Calls that are being worked on."""
+    repeated: int
+    """Calls that came again while they were here, and were not worked on twice."""
+    cancelled: int
+    """Calls that were dropped before they were begun, as their client wished."""
+    undelivered: int
+    """Answers that could not be handed over: their client has gone, or does not read."""
+    malformed: int
+    """Messages that were refused because they could not be decoded."""
+    connections: int
+    """Peers connected now."""
     disconnects: int
     """Connections that ended before this endpoint was closed."""

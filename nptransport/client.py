@@ -1,0 +1,331 @@
+"""Client: calls of functions that live in other processes."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import queue
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, InvalidStateError
+from types import TracebackType
+from typing import Any
+
+import zmq
+
+from .addresses import Addresses
+from .channel import Channel
+from .errors import ConnectionClosed, Timeout
+from .limits import DEFAULT_LIMITS, Limits
+from .progress import Progress
+from .protocol.calls import Call
+from .protocol.window import Window
+from .requesting import MAX_BYTES, SLICE, WINDOW_BYTES, WINDOW_CALLS, Requesting
+
+__all__ = ["Client"]
+
+_REST = 1.0  # seconds that the thread beside waits for more to do before it ends
+
+
+class _Reply(Future[Any]):
+    """The future of one call; to cancel it gives the call up."""
+
+    call: Call
+
+    def __init__(self, client: Client) -> None:
+        super().__init__()
+        self._client = client
+
+    def cancel(self) -> bool:
+        """Give the call up: True unless it has been answered. Not begun yet, it never will be; one that is being
+        worked on goes on, and its answer is dropped."""
+        if not super().cancel():
+            return False
+        self._client._give_up(self.call)
+        return True
+
+    def settle(self, call: Call) -> None:
+        """Its call has ended."""
+        with contextlib.suppress(InvalidStateError):  # it was cancelled this moment
+            if call.error is not None:
+                self.set_exception(call.error)
+            else:
+                self.set_result(call.result)
+
+
+class Client(Requesting):
+    """Calls the methods of a :class:`Server`, or of the workers behind a :class:`Broker`. Threads may share it.
+
+    Each call ends in one result or one error. It is kept until it is answered, and sent again where the connection
+    that it was sent on has ended: a server that is away may come back, within the call's timeout. So a handler may run
+    more than once for one call; ``current_call().id`` tells it which call that is.
+
+    Args:
+        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME. Several servers are
+            called in turn.
+        max_bytes: bytes of arguments that wait for an answer before ``submit`` blocks; a larger call goes alone.
+        limits: what is accepted of an answer, and what the servers accept.
+        context: the zmq.Context to use; zmq.Context.instance() otherwise.
+
+    Raises:
+        AddressError: an address is malformed, in use, or of a kind that this system lacks.
+    """
+
+    def __init__(
+        self,
+        *,
+        bind: Addresses = None,
+        connect: Addresses = None,
+        max_bytes: int = MAX_BYTES,
+        limits: Limits = DEFAULT_LIMITS,
+        context: zmq.Context[Any] | None = None,
+    ) -> None:
+        self._leading = threading.Lock()  # whose holder uses the socket, for all
+        self._followers = 0
+        self._asleep = False
+        self._shared = False  # whether anybody but the one who leads has ever had to be heard meanwhile
+        self._thread: threading.Thread | None = None
+        self._set_up(Channel, bind, connect, max_bytes, limits, context)
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+
+    def call(self, method: str, /, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+        """The result of ``method`` with these arguments: what :func:`encode` takes, each.
+
+        Args:
+            timeout: seconds to wait for it; None waits for ever. The call is given up after that.
+
+        Raises:
+            RemoteError: the handler raised, or there is no such method, or the arguments are not its own.
+            Timeout: there was no answer in time. It may have been worked on all the same.
+            EncodeError: something in the arguments cannot travel. Nothing has been sent.
+            DecodeError: the result cannot be decoded.
+            ConnectionClosed, MisuseError: the client cannot be used any more, or not here.
+        """
+        call = self._prepare(method, args, kwargs, timeout, None, keep=False)
+        self._begin(call)
+        try:
+            self._await(call)
+        except BaseException:
+            self._abandon(call)
+            raise
+        return call.value()
+
+    def submit(self, method: str, /, *args: Any, timeout: float | None = None, **kwargs: Any) -> Future[Any]:
+        """As :meth:`call`, and return at once with the future of the result.
+
+        The arguments are yours again on return. Where ``max_bytes`` wait for answers already, it waits for room first:
+        Timeout after ``timeout`` seconds.
+        """
+        return self._submit(method, args, kwargs, timeout)
+
+    def _submit(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> _Reply:
+        reply = _Reply(self)
+        reply.call = call = self._prepare(method, args, kwargs, timeout, reply.settle, keep=True)
+        self._shared = True
+        with self._changed:
+            while not self._has_room(call.parcel.nbytes):
+                self._channel.check_open()
+                left = SLICE if call.deadline is None else min(SLICE, call.deadline - time.monotonic())
+                if left <= 0:
+                    raise Timeout(
+                        f"{self._channel}: {self._calls.nbytes} bytes wait for answers already, and {timeout:g} s "
+                        "brought no room; give more max_bytes, or submit less at once",
+                        seconds=timeout,
+                    )
+                self._start_thread()
+                self._changed.wait(left)
+            self._begin(call)
+            self._start_thread()
+            self._changed.notify_all()
+        self._wake()
+        return reply
+
+    def map(
+        self,
+        method: str,
+        items: Iterable[Any],
+        *,
+        ordered: bool = True,
+        progress: bool = False,
+        max_bytes: int = WINDOW_BYTES,
+        max_calls: int = WINDOW_CALLS,
+        timeout: float | None = None,
+        return_exceptions: bool = False,
+    ) -> Iterator[Any]:
+        """The results of ``method`` for each of ``items``, of which only as many are taken as the window has room for.
+
+        Args:
+            items: any iterable; each is the one argument of a call.
+            ordered: True: in the order of the items; False: as they come.
+            progress: show a bar on stderr; needs ``rich``.
+            max_bytes: the window: bytes of arguments that wait for answers, and of results that wait to be taken.
+            max_calls: the same in calls.
+            timeout: seconds for each call.
+            return_exceptions: give the error of a call in its result's place, and go on; else the first is raised, and
+                what is outstanding is given up.
+
+        Raises:
+            as :meth:`call`.
+        """
+        source, window = iter(items), Window(max_calls, max_bytes)
+        pending: dict[_Reply, None] = {}
+        done: queue.SimpleQueue[_Reply] = queue.SimpleQueue()
+        with Progress(progress, items, method) as bar:
+            try:
+                while True:
+                    while window.has_room():
+                        taken = list(itertools.islice(source, 1))
+                        if not taken:
+                            break
+                        reply = self._submit(method, tuple(taken), {}, timeout)
+                        pending[reply] = None
+                        window.add(reply.call)
+                        if not ordered:
+                            reply.add_done_callback(done.put)  # type: ignore[arg-type]
+                    if not pending:
+                        return
+                    reply = next(iter(pending)) if ordered else done.get()
+                    try:
+                        result = reply.result()
+                    except Exception as error:
+                        if not return_exceptions:
+                            raise
+                        result = error
+                    del pending[reply]
+                    window.remove(reply.call)
+                    bar.advance()
+                    del taken, reply  # nothing here is to keep what the caller has done with
+                    yield result
+                    del result
+            finally:
+                for reply in pending:
+                    reply.cancel()
+
+    def close(self) -> None:
+        """Close. What has not been answered ends with ConnectionClosed."""
+        self._close_blocking()
+
+    # Waiting: whoever waits uses the socket for all, and the others wait for that one
+
+    def _await(self, call: Call) -> None:
+        while not call.done:
+            if self._leading.acquire(blocking=False):
+                try:
+                    self._lead(call)
+                finally:
+                    self._leading.release()
+                    if self._followers:
+                        with self._changed:
+                            self._changed.notify_all()
+            else:
+                self._shared = True
+                self._wake()
+                with self._changed:
+                    self._followers += 1
+                    if not call.done and self._leading.locked():
+                        self._changed.wait(SLICE)
+                    self._followers -= 1
+
+    def _lead(self, call: Call | None) -> None:
+        """Until ``call`` is done; None: until nothing is outstanding that nobody waits for."""
+        while True:
+            self._tend()
+            if self._shared:
+                self._receive()
+                with self._changed:
+                    self._changed.notify_all()
+            if call.done if call is not None else not self._calls.background:
+                return
+            self._channel.check_open()
+            self._sleep()
+            if call is not None and call.done:
+                return
+
+    def _sleep(self) -> None:
+        now = time.monotonic()
+        left = self._calls.due(now, SLICE)
+        if left <= 0:
+            self._expire(now)
+        elif self._shared or self._blocked or left < SLICE:
+            self._asleep = True
+            if self._blocked or not self._calls.anything_to_send(now):
+                self._channel.await_event(self._woken.fileno(), left, self._blocked)
+            self._asleep = False
+            with contextlib.suppress(OSError):
+                self._woken.recv(4096)
+        else:
+            # Nobody else is there: a receive that blocks costs less than to poll, and then to receive.
+            first = self._channel.receive_for_a_while(left)
+            if first is not None:
+                self._take(first)
+
+    def _wake(self) -> None:
+        if self._asleep:
+            with contextlib.suppress(OSError):
+                self._waker.send(b"\0")
+
+    def _start_thread(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve_futures, name=f"client at {self._channel}", daemon=True)
+            self._thread.start()
+
+    def _serve_futures(self) -> None:
+        """Leads while there are calls that nobody waits for, and nobody else does."""
+        while True:
+            if self._calls.background and self._leading.acquire(blocking=False):
+                try:
+                    self._lead(None)
+                except ConnectionClosed:
+                    return
+                except Exception as error:  # whatever it was, nobody is to wait for ever
+                    self._end_all(error)
+                finally:
+                    self._leading.release()
+                    with self._changed:
+                        self._changed.notify_all()
+            with self._changed:
+                if self._channel.closing:
+                    return
+                if self._calls.background:
+                    if self._leading.locked():
+                        self._changed.wait(SLICE)
+                elif not self._changed.wait_for(lambda: self._calls.background or self._channel.closing, _REST):
+                    self._thread = None
+                    return
+
+    def _give_up(self, call: Call) -> None:
+        if self._abandon(call):
+            with self._changed:
+                self._changed.notify_all()
+                if self._thread is None and not self._channel.closing:
+                    self._start_thread()
+            self._wake()
+
+    def _close_blocking(self) -> None:
+        channel = self._channel
+        if channel.is_forked or channel.closing:
+            return
+        channel.closing = True
+        self._end_all()
+        with self._changed:
+            self._changed.notify_all()
+        if not hasattr(self, "_waker"):
+            channel.close()
+            return
+        self._wake()
+        with self._leading:
+            channel.close()
+            self._woken.close()
+            self._waker.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,214 @@
+"""A client's calls: which are to be sent, which wait for an answer, and what an answer belongs to."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from .parcels import Parcel
+from .words import Word, Writer
+
+__all__ = ["Call", "Calls"]
+
+_MISSES = 3  # intervals of silence after which a broker is taken for dead
+_REFUSED = 0.05  # seconds after which a broker that had no room is tried again, should its word that it has be lost
+
+
+class Call:
+    """One call, from its beginning to its one end."""
+
+    __slots__ = ("attempts", "background", "deadline", "done", "error", "form", "method", "number", "parcel", "result",
+                 "result_bytes", "settle", "started", "timeout", "waiter")  # fmt: skip
+
+    def __init__(
+        self,
+        method: str,
+        form: int,
+        parcel: Parcel,
+        timeout: float | None,
+        now: float,
+        settle: Callable[[Call], None] | None,
+    ) -> None:
+        self.method, self.form, self.parcel = method, form, parcel
+        self.timeout, self.started = timeout, now
+        self.deadline = None if timeout is None else now + timeout
+        self.settle = settle
+        """Called, by whoever finds out, once the call is done; None where its caller looks for itself."""
+        self.number = -1
+        self.attempts = 0
+        self.waiter: Any = None
+        """Whatever the face that waits for it needs."""
+        self.done = False
+        self.result_bytes = 0
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def end(self, result: Any = None, error: BaseException | None = None) -> None:
+        """To be called for a call that is outstanding no more."""
+        self.result, self.error, self.done = result, error, True
+        if self.settle is not None:
+            self.settle(self)
+
+    def value(self) -> Any:
+        """The result, or the error raised."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class Calls:
+    """What is outstanding. Not thread-safe, and without a clock: who calls says what time it is."""
+
+    def __init__(self) -> None:
+        self.outstanding: dict[int, Call] = {}
+        self.nbytes = 0
+        """Bytes of the arguments of those."""
+        self.background = 0
+        """How many of them nobody waits for."""
+        self.begun = self.results = self.errors = self.timeouts = self.cancelled = 0
+        self.late = self.resent = self.malformed = 0
+        self._numbers = itertools.count(1)
+        self._unsent: dict[int, None] = {}
+        self._words: deque[bytes] = deque()
+        self._deadlines: list[tuple[float, int]] = []
+        self._writer = Writer()
+        self._held_until = 0.0
+        self._broker: str | None = None
+        self._interval = 0.0  # of the broker's words and of ours; 0 as long as there is no broker
+        self._heard = self._spoke = 0.0
+
+    def begin(self, call: Call) -> None:
+        """``call`` is to be sent."""
+        call.number = next(self._numbers)
+        if not self.outstanding:
+            self._heard = call.started  # a broker owes us nothing as long as we want nothing
+        self.outstanding[call.number] = call
+        self.nbytes += call.parcel.nbytes
+        self.background += call.settle is not None
+        self.begun += 1
+        self._unsent[call.number] = None
+        if call.deadline is not None:
+            heapq.heappush(self._deadlines, (call.deadline, call.number))
+
+    # To send
+
+    def next_message(self, now: float) -> tuple[Call | None, list[Any], list[Any] | None] | None:
+        """What is to be sent first: the call that it is, if it is one, the parts, and those among them to be copied."""
+        if self._words:
+            return None, [self._words[0]], None
+        if not self._unsent or now < self._held_until:
+            return None
+        call = self.outstanding[next(iter(self._unsent))]
+        attempt = min(call.attempts + 1, 2**31 - 1)
+        head = self._writer.about(call.number, "call", call.method, call.form, attempt)
+        parcel = call.parcel
+        copied = None if parcel.copied is parcel.frames else [head, *parcel.copied]
+        return call, [head, *parcel.frames], copied
+
+    def sent(self, call: Call | None) -> None:
+        """What :meth:`next_message` gave has been handed over."""
+        if call is None:
+            self._words.popleft()
+        elif self._unsent.pop(call.number, 0) is None:
+            self.resent += call.attempts > 0
+            call.attempts += 1
+
+    def anything_to_send(self, now: float) -> bool:
+        return bool(self._words) or (bool(self._unsent) and now >= self._held_until)
+
+    def send_again(self) -> None:
+        """A connection has ended, and what was on its way, or being worked on behind it, may have gone with it."""
+        self._words.clear()
+        self._held_until = 0.0
+        self._unsent = dict.fromkeys(self.outstanding)
+
+    # What comes
+
+    def answered(self, word: Word, now: float) -> Call | None:
+        """The call that ``word`` answers; None if it is outstanding no more, and the answer comes too late."""
+        self._heard = max(self._heard, now)
+        call = self._remove(word.number)
+        if call is None:
+            self.late += 1
+        return call
+
+    def hear(self, word: Word, now: float) -> None:
+        """A word that answers no call."""
+        self._heard = now
+        if word.kind == "busy":
+            if word.number in self.outstanding:
+                self._unsent = {word.number: None, **self._unsent}
+                self._held_until = now + _REFUSED
+        elif word.kind == "room":
+            self._held_until = 0.0
+        elif word.kind == "here":
+            broker, self._interval = word.fields
+            if self._broker not in (None, broker):
+                self.send_again()  # another life of it, which knows nothing of our calls
+            self._broker = broker
+
+    # Time
+
+    def beat(self, now: float) -> bool:
+        """Say that we are there where a broker wants to know; False if it has been silent for too long."""
+        if not self._interval or not self.outstanding:
+            self._heard = now
+            return True
+        if now - self._spoke >= self._interval:
+            self._spoke = now
+            self._words.append(self._writer.word("alive", self._interval))
+        if now - self._heard > _MISSES * self._interval:
+            self._heard = now
+            return False
+        return True
+
+    def expired(self, now: float) -> list[Call]:
+        """The calls whose time is over, to be ended by whoever asks."""
+        over = []
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, number = heapq.heappop(self._deadlines)
+            call = self.drop(number)
+            if call is not None:
+                self.timeouts += 1
+                over.append(call)
+        return over
+
+    def due(self, now: float, most: float) -> float:
+        """Seconds until there is something to do, ``most`` at the most."""
+        if self._deadlines:
+            most = min(most, self._deadlines[0][0] - now)
+        if self._unsent and self._held_until > now:
+            most = min(most, self._held_until - now)
+        return max(0.0, most)
+
+    # Ends that are no answers
+
+    def cancel(self, number: int) -> bool:
+        """The caller wants no answer any more; whether the call was outstanding."""
+        call = self.drop(number)
+        self.cancelled += call is not None
+        return call is not None
+
+    def drop(self, number: int) -> Call | None:
+        """The call is outstanding no more, and the other side is to know."""
+        call = self._remove(number)
+        if call is not None and call.attempts:
+            self._words.append(self._writer.about(number, "cancel"))
+        return call
+
+    def abandon(self) -> list[Call]:
+        """All that are outstanding, which are so no more."""
+        calls = [call for number in list(self.outstanding) if (call := self._remove(number)) is not None]
+        self._words.clear()
+        return calls
+
+    def _remove(self, number: int) -> Call | None:
+        call = self.outstanding.pop(number, None)
+        if call is not None:
+            self.nbytes -= call.parcel.nbytes
+            self.background -= call.settle is not None
+            self._unsent.pop(number, None)
+        return call

@@ -1,0 +1,58 @@
+"""Payloads on their way out that may have to be sent again: encoded once, large arrays copied into warm buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..codec import Encoder
+from ..limits import Limits
+from ..memory.pool import InFlight
+
+__all__ = ["Parcel", "Parcels", "gathered"]
+
+# Up to here a copy into a message of libzmq's own costs less than lending it a buffer and hearing of its return.
+SMALL = 32 * 1024
+
+
+class Parcel(NamedTuple):
+    """The frames of one payload."""
+
+    frames: list[Any]
+    copied: list[Any]
+    """The same for those that libzmq is to copy, None for those that it may read where they are."""
+    nbytes: int
+
+
+class Parcels:
+    """Makes parcels; their large arrays are copies, so that the caller's are free at once."""
+
+    def __init__(self, limits: Limits, max_bytes: int, on_release: Callable[[], None]) -> None:
+        self._encoder = Encoder(limits)
+        self.in_flight = InFlight(max_bytes, on_release)
+
+    def pack(self, payload: Any, *, keep: bool) -> Parcel:
+        """``keep``: copy the small arrays, too, since the caller may change them before all has been sent."""
+        frames: list[Any] = list(self._encoder.encode(payload))
+        copied: list[Any] = frames
+        nbytes = sum(map(len, frames))
+        if nbytes > SMALL or keep:
+            for index in range(1, len(frames)):
+                frame = frames[index]
+                if len(frame) > SMALL:
+                    if copied is frames:
+                        copied = list(frames)
+                    frames[index] = self.in_flight.copy(frame, len(frame))
+                    copied[index] = None
+                elif keep:
+                    frames[index] = bytes(frame)
+                    if copied is not frames:
+                        copied[index] = frames[index]
+        return Parcel(frames, copied, nbytes)
+
+
+def gathered(parcel: Parcel) -> Parcel:
+    """The same, independent of the arrays that it was made of."""
+    frames = [bytes(frame) if kept is not None else frame for frame, kept in zip(*parcel[:2], strict=True)]
+    copied = [None if kept is None else frame for frame, kept in zip(frames, parcel.copied, strict=True)]
+    return Parcel(frames, copied, parcel.nbytes)

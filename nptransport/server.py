@@ -1,0 +1,223 @@
+"""Server: functions that clients in other processes call."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import threading
+import time
+from types import TracebackType
+from typing import Any
+
+import zmq
+
+from .addresses import Addresses
+from .channel import Channel
+from .errors import Timeout
+from .limits import DEFAULT_LIMITS, Limits
+from .methods import Methods
+from .protocol.desk import Task
+from .serving import LINGER, MAX_BYTES, MAX_MESSAGES, RETRY, SLICE, Answer, Serving
+
+__all__ = ["Server", "ThreadedServing"]
+
+
+class ThreadedServing(Serving):
+    """A server whose handlers run in threads, and the thread that serves them: what a server and a worker share."""
+
+    def _set_up_threads(self) -> None:
+        self._inline = False
+        self._ended = threading.Event()
+        self._ended.set()
+        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+
+    def serve(self, *, timeout: float | None = None) -> None:
+        """Answer calls in this thread until :meth:`close` is called, by a handler, another thread or a signal's handler.
+
+        Raises:
+            Timeout: ``timeout`` seconds (None: no end) have passed. It can be called again.
+            ConnectionClosed, MisuseError: it is closed, another thread serves already, or this is a forked child.
+        """
+        self._channel.enter()
+        self._server = threading.get_ident()
+        self._ended.clear()
+        workers: list[threading.Thread] = []
+        try:
+            self._begin_serving()
+            if not self._inline:
+                name = f"handler at {self._channel}"
+                workers = [threading.Thread(target=self._work, name=name, daemon=True) for _ in range(self._threads)]
+                for worker in workers:
+                    worker.start()
+            self._loop(None if timeout is None else time.monotonic() + timeout)
+            if not self._stopping:
+                raise Timeout(self._channel.situation(f"still serving after {timeout:g} s"), seconds=timeout)
+        finally:
+            self._wind_up(workers)
+            self._server = None
+            self._channel.leave()
+            self._ended.set()
+
+    def _begin_serving(self) -> None:
+        """What is to be done before the first call is taken."""
+
+    def _loop(self, end: float | None) -> None:
+        while not self._stopping:
+            left = SLICE if end is None else min(SLICE, end - time.monotonic())
+            if left <= 0:
+                return
+            self._step(left)
+
+    def _step(self, left: float) -> None:
+        """Do what there is to do; wait up to ``left`` seconds where that is nothing."""
+        if self._answers:
+            self._flush()
+            left = min(left, RETRY)
+        if self._inline:
+            self._step_inline(left)
+        else:
+            self._take_in()
+            self._deal()
+            if self._collect_finished() == 0:
+                self._channel.await_event(self._woken.fileno() if self._has_room() else -1, left, False)
+                with contextlib.suppress(OSError):
+                    self._woken.recv(4096)
+
+    def _step_inline(self, left: float) -> None:
+        if not self._desk.waiting and self._has_room():
+            first = self._channel.receive_for_a_while(left)
+            if first is None:
+                return
+            self._take(first)
+        self._take_in()
+        task = self._desk.next()
+        if task is not None:
+            self._answer(self._handle(task))
+
+    def _deal(self) -> None:
+        """Give the threads what they have time for."""
+        while self._desk.begun < self._threads and (task := self._desk.next()) is not None:
+            self._tasks.put(task)
+
+    def _collect_finished(self) -> int:
+        count = 0
+        while not self._finished.empty():
+            self._answer(self._finished.get())
+            count += 1
+        return count
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            self._finished.put(self._handle(task))
+            self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):
+            self._waker.send(b"\0")
+
+    def _wind_up(self, workers: list[threading.Thread]) -> None:
+        """Let the handlers finish; where it is to end, within the grace time."""
+        deadline = time.monotonic() + self._linger
+        for _ in workers:
+            self._tasks.put(None)
+        while self._desk.begun and (not self._stopping or time.monotonic() < deadline):
+            if not self._collect_finished():
+                self._tend()
+                self._channel.await_event(self._woken.fileno(), RETRY, False)
+        if self._stopping:
+            self._drop_waiting()
+            self._before_the_end()
+            self._finish(max(0.0, deadline - time.monotonic()))
+
+    def _tend(self) -> None:
+        """What has to be done while the handlers finish."""
+
+    def _before_the_end(self) -> None:
+        """A last word."""
+
+    def close(self, *, linger: float | None = None) -> None:
+        """Let what is being worked on be answered and the answers arrive, ``linger`` seconds at the most, then close.
+
+        Calls that were not begun are left to their clients, which send them again when a server is back. Called by the
+        thread that serves, as by a handler or by that of a signal, it only asks ``serve`` to end.
+        """
+        if linger is not None:
+            self._linger = linger
+        self._close_blocking()
+
+    def _close_blocking(self) -> None:
+        channel = self._channel
+        if channel.is_forked or channel.closed:
+            return
+        self._stop()
+        if not hasattr(self, "_waker"):
+            channel.close()
+            return
+        if self._server == threading.get_ident():
+            return
+        self._wake()
+        self._ended.wait(self._linger + 2 * SLICE)
+        if self._ended.is_set():
+            if not channel.closed:
+                self._drop_waiting()
+                self._finish(self._linger)
+        else:
+            channel.close()  # a handler does not end; its thread, and that which serves, find out
+        self._woken.close()
+        self._waker.close()
+
+
+class Server(ThreadedServing):
+    """Offers functions to each :class:`Client`. ::
+
+        server = npt.Server(bind="tcp://*:5555")
+
+        @server.method
+        def resize(image, scale=2): ...
+
+        server.serve()
+
+    What a handler raises arrives as :class:`RemoteError`, and the server goes on.
+
+    Args:
+        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME.
+        threads: calls that are worked on at one time; with 1 in the thread that serves, without a hand-over.
+        methods: functions to offer, beside those that ``method`` and ``register`` add.
+        max_messages, max_bytes: calls that may wait here; the others' clients wait.
+        limits: what is accepted of one call, and what the clients accept.
+        linger: seconds that ``close`` gives what is being worked on, and its answers.
+        context: the zmq.Context to use; zmq.Context.instance() otherwise.
+
+    Raises:
+        AddressError: an address is malformed, in use, or of a kind that this system lacks.
+    """
+
+    def __init__(
+        self,
+        *,
+        bind: Addresses = None,
+        connect: Addresses = None,
+        threads: int = 1,
+        methods: Methods | None = None,
+        max_messages: int = MAX_MESSAGES,
+        max_bytes: int = MAX_BYTES,
+        limits: Limits = DEFAULT_LIMITS,
+        linger: float = LINGER,
+        context: zmq.Context[Any] | None = None,
+    ) -> None:
+        self._set_up(Channel, bind, connect, threads, methods, max_messages, max_bytes, limits, linger, context)
+        self._set_up_threads()
+        self._inline = threads == 1
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
