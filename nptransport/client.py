@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import queue
-import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -23,6 +21,7 @@ from .progress import Progress
 from .protocol.calls import Call
 from .protocol.window import Window
 from .requesting import MAX_BYTES, SLICE, WINDOW_BYTES, WINDOW_CALLS, Requesting
+from .waking import Waker
 
 __all__ = ["Client"]
 
@@ -88,9 +87,7 @@ class Client(Requesting):
         self._shared = False  # whether anybody but the one who leads has ever had to be heard meanwhile
         self._thread: threading.Thread | None = None
         self._set_up(Channel, bind, connect, max_bytes, limits, context)
-        self._woken, self._waker = socket.socketpair()
-        self._woken.setblocking(False)
-        self._waker.setblocking(False)
+        self._waker = Waker()
 
     def call(self, method: str, /, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
         """The result of ``method`` with these arguments: what :func:`encode` takes, each.
@@ -178,10 +175,9 @@ class Client(Requesting):
             try:
                 while True:
                     while window.has_room():
-                        taken = list(itertools.islice(source, 1))
-                        if not taken:
+                        reply = self._submit_next(method, source, timeout)
+                        if reply is None:
                             break
-                        reply = self._submit(method, tuple(taken), {}, timeout)
                         pending[reply] = None
                         window.add(reply.call)
                         if not ordered:
@@ -198,12 +194,17 @@ class Client(Requesting):
                     del pending[reply]
                     window.remove(reply.call)
                     bar.advance()
-                    del taken, reply  # nothing here is to keep what the caller has done with
+                    del reply  # nothing here is to keep what the caller has done with
                     yield result
                     del result
             finally:
                 for reply in pending:
                     reply.cancel()
+
+    def _submit_next(self, method: str, source: Iterator[Any], timeout: float | None) -> _Reply | None:
+        for item in source:
+            return self._submit(method, (item,), {}, timeout)
+        return None
 
     def close(self) -> None:
         """Close. What has not been answered ends with ConnectionClosed."""
@@ -238,11 +239,13 @@ class Client(Requesting):
                 self._receive()
                 with self._changed:
                     self._changed.notify_all()
-            if call.done if call is not None else not self._calls.background:
+            if call.done if call is not None else not self._calls.unattended:
                 return
             self._channel.check_open()
             self._sleep()
             if call is not None and call.done:
+                if call.error is not None:
+                    self._tend()  # should it have been given up, the other side is to know
                 return
 
     def _sleep(self) -> None:
@@ -253,10 +256,9 @@ class Client(Requesting):
         elif self._shared or self._blocked or left < SLICE:
             self._asleep = True
             if self._blocked or not self._calls.anything_to_send(now):
-                self._channel.await_event(self._woken.fileno(), left, self._blocked)
+                self._channel.await_event(self._waker.descriptor, left, self._blocked)
             self._asleep = False
-            with contextlib.suppress(OSError):
-                self._woken.recv(4096)
+            self._waker.heed()
         else:
             # Nobody else is there: a receive that blocks costs less than to poll, and then to receive.
             first = self._channel.receive_for_a_while(left)
@@ -265,8 +267,7 @@ class Client(Requesting):
 
     def _wake(self) -> None:
         if self._asleep:
-            with contextlib.suppress(OSError):
-                self._waker.send(b"\0")
+            self._waker.wake()
 
     def _start_thread(self) -> None:
         if self._thread is None:
@@ -276,7 +277,7 @@ class Client(Requesting):
     def _serve_futures(self) -> None:
         """Leads while there are calls that nobody waits for, and nobody else does."""
         while True:
-            if self._calls.background and self._leading.acquire(blocking=False):
+            if self._calls.unattended and self._leading.acquire(blocking=False):
                 try:
                     self._lead(None)
                 except ConnectionClosed:
@@ -290,10 +291,10 @@ class Client(Requesting):
             with self._changed:
                 if self._channel.closing:
                     return
-                if self._calls.background:
+                if self._calls.unattended:
                     if self._leading.locked():
                         self._changed.wait(SLICE)
-                elif not self._changed.wait_for(lambda: self._calls.background or self._channel.closing, _REST):
+                elif not self._changed.wait_for(lambda: self._calls.unattended or self._channel.closing, _REST):
                     self._thread = None
                     return
 
@@ -319,8 +320,6 @@ class Client(Requesting):
         self._wake()
         with self._leading:
             channel.close()
-            self._woken.close()
-            self._waker.close()
 
     def __enter__(self) -> Client:
         return self

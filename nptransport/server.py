@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
-import socket
 import threading
 import time
 from types import TracebackType
@@ -19,6 +17,7 @@ from .limits import DEFAULT_LIMITS, Limits
 from .methods import Methods
 from .protocol.desk import Task
 from .serving import LINGER, MAX_BYTES, MAX_MESSAGES, RETRY, SLICE, Answer, Serving
+from .waking import Waker
 
 __all__ = ["Server", "ThreadedServing"]
 
@@ -28,13 +27,12 @@ class ThreadedServing(Serving):
 
     def _set_up_threads(self) -> None:
         self._inline = False
+        self._finishing = threading.Lock()
         self._ended = threading.Event()
         self._ended.set()
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-        self._woken, self._waker = socket.socketpair()
-        self._woken.setblocking(False)
-        self._waker.setblocking(False)
+        self._waker = Waker()
 
     def serve(self, *, timeout: float | None = None) -> None:
         """Answer calls in this thread until :meth:`close` is called, by a handler, another thread or a signal's handler.
@@ -84,9 +82,8 @@ class ThreadedServing(Serving):
             self._take_in()
             self._deal()
             if self._collect_finished() == 0:
-                self._channel.await_event(self._woken.fileno() if self._has_room() else -1, left, False)
-                with contextlib.suppress(OSError):
-                    self._woken.recv(4096)
+                self._channel.await_event(self._waker.descriptor if self._has_room() else -1, left, False)
+                self._waker.heed()
 
     def _step_inline(self, left: float) -> None:
         if not self._desk.waiting and self._has_room():
@@ -114,11 +111,7 @@ class ThreadedServing(Serving):
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
             self._finished.put(self._handle(task))
-            self._wake()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):
-            self._waker.send(b"\0")
+            self._waker.wake()
 
     def _wind_up(self, workers: list[threading.Thread]) -> None:
         """Let the handlers finish; where it is to end, within the grace time."""
@@ -128,7 +121,7 @@ class ThreadedServing(Serving):
         while self._desk.begun and (not self._stopping or time.monotonic() < deadline):
             if not self._collect_finished():
                 self._tend()
-                self._channel.await_event(self._woken.fileno(), RETRY, False)
+                self._channel.await_event(self._waker.descriptor, RETRY, False)
         if self._stopping:
             self._drop_waiting()
             self._before_the_end()
@@ -160,16 +153,16 @@ class ThreadedServing(Serving):
             return
         if self._server == threading.get_ident():
             return
-        self._wake()
+        self._waker.wake()
         self._ended.wait(self._linger + 2 * SLICE)
         if self._ended.is_set():
-            if not channel.closed:
-                self._drop_waiting()
-                self._finish(self._linger)
+            with self._finishing:
+                if not channel.closed:
+                    self._drop_waiting()
+                    self._before_the_end()
+                    self._finish(self._linger)
         else:
             channel.close()  # a handler does not end; its thread, and that which serves, find out
-        self._woken.close()
-        self._waker.close()
 
 
 class Server(ThreadedServing):

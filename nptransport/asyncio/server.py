@@ -33,7 +33,7 @@ class AwaitingServing(Serving):
         self._handling: set[asyncio.Task[None]] = set()
         self._serving: asyncio.Task[None] | None = None
         self._pool: ThreadPoolExecutor | None = None
-        self._ended = False
+        self._finishing = False
 
     def _check_method(self, method: Method) -> None:
         """Any function will do."""
@@ -123,9 +123,14 @@ class AwaitingServing(Serving):
             await self._finish_soon(max(0.0, end - time.monotonic()))
 
     async def _finish_soon(self, linger: float) -> None:
+        deadline = time.monotonic() + linger
+        if self._finishing:  # somebody else sees to it
+            while not self._channel.closed and time.monotonic() < deadline:
+                await asyncio.sleep(LOOK)
+            return
+        self._finishing = True
         self._drop_waiting()
         self._before_the_end()
-        deadline = time.monotonic() + linger
         while self._answers and time.monotonic() < deadline:
             self._flush()
             await asyncio.sleep(LOOK)

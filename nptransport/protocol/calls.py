@@ -93,6 +93,11 @@ class Calls:
         if call.deadline is not None:
             heapq.heappush(self._deadlines, (call.deadline, call.number))
 
+    @property
+    def unattended(self) -> bool:
+        """Whether there is something to do that nobody waits for."""
+        return self.background > 0 or bool(self._words)
+
     # To send
 
     def next_message(self, now: float) -> tuple[Call | None, list[Any], list[Any] | None] | None:
