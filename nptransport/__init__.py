@@ -5,6 +5,7 @@ from typing import Any
 
 from .arrays import writable
 from .blob import dumps, loads
+from .broker import Broker
 from .client import Client
 from .codec import decode, encode
 from .consumer import Consumer
@@ -26,6 +27,7 @@ from .producer import Producer
 from .protocol.handle import SendHandle
 from .protocol.ledger import StreamStatistics
 from .protocol.message import (
+    BrokerStatistics,
     ClientStatistics,
     ConsumerStatistics,
     Message,
@@ -35,12 +37,14 @@ from .protocol.message import (
     ServerStatistics,
     SubscriberState,
     SubscriberStatistics,
+    WorkerState,
 )
 from .proxy import Proxy
 from .publisher import Publisher
 from .server import Server
 from .sockets import recv_array, send_array
 from .subscriber import Subscriber
+from .worker import Worker
 
 
 def __getattr__(name: str) -> Any:
@@ -55,6 +59,8 @@ __version__ = "0.1.0"
 __all__ = [
     "AddressError",
     "AuthenticationError",
+    "Broker",
+    "BrokerStatistics",
     "Call",
     "Client",
     "ClientStatistics",
@@ -84,6 +90,8 @@ __all__ = [
     "SubscriberStatistics",
     "Timeout",
     "TransportError",
+    "Worker",
+    "WorkerState",
     "current_call",
     "decode",
     "dumps",

@@ -174,11 +174,14 @@ class Channel(Parts):
         else:
             self._socket.poll(max(1, int(slice_ * 1000)), zmq.POLLIN if need is Need.READABLE else zmq.POLLOUT)
 
-    def await_event(self, waker: int, most: float, room: bool) -> None:
-        """Return once there is a message, ``waker`` is readable, or ``most`` seconds have passed; with ``room`` also
-        once there is some."""
-        events = zmq.POLLIN | zmq.POLLOUT if room else zmq.POLLIN
-        zmq.zmq_poll([(self._socket, events), (waker, zmq.POLLIN)], max(0, math.ceil(most * 1000)))
+    def await_event(self, waker: int, most: float, *, message: bool = True, room: bool = False) -> None:
+        """Return once there is a ``message``, or ``room`` for one, if that is wanted; once ``waker`` is readable; or
+        once ``most`` seconds have passed."""
+        events = (zmq.POLLIN if message else 0) | (zmq.POLLOUT if room else 0)
+        sockets: list[tuple[Any, int]] = [(waker, zmq.POLLIN)]
+        if events:
+            sockets.append((self._socket, events))
+        zmq.zmq_poll(sockets, max(0, math.ceil(most * 1000)))
 
     def await_release(self, seconds: float = PATIENCE) -> None:
         """Return when lent memory comes back, or as soon as fresh memory would have been the quicker way."""

@@ -256,7 +256,7 @@ class Client(Requesting):
         elif self._shared or self._blocked or left < SLICE:
             self._asleep = True
             if self._blocked or not self._calls.anything_to_send(now):
-                self._channel.await_event(self._waker.descriptor, left, self._blocked)
+                self._channel.await_event(self._waker.descriptor, left, room=self._blocked)
             self._asleep = False
             self._waker.heed()
         else:

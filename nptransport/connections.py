@@ -32,6 +32,8 @@ class Connections:
         self._greetings = 0  # peers that turned out to speak ZeroMQ, less those that have left
         self._stranger = False
         self._unbound = 0
+        self.departed: list[int] | None = None
+        """Where it is a list: the connections that have ended are added to it."""
         self.disconnects = 0
         """Peers that have left."""
         address = f"inproc://nptransport.monitor.{os.getpid()}.{next(_numbers)}"
@@ -65,6 +67,8 @@ class Connections:
                     self._stranger = True  # the disconnect that follows is no peer's
                 elif event == zmq.EVENT_DISCONNECTED:
                     self._live.pop(descriptor, None)
+                    if self.departed is not None:
+                        self.departed.append(descriptor)
                     self._greetings -= not self._stranger
                     self.disconnects += not self._stranger
                     self._stranger = False

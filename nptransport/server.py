@@ -61,9 +61,6 @@ class ThreadedServing(Serving):
             self._channel.leave()
             self._ended.set()
 
-    def _begin_serving(self) -> None:
-        """What is to be done before the first call is taken."""
-
     def _loop(self, end: float | None) -> None:
         while not self._stopping:
             left = SLICE if end is None else min(SLICE, end - time.monotonic())
@@ -73,6 +70,7 @@ class ThreadedServing(Serving):
 
     def _step(self, left: float) -> None:
         """Do what there is to do; wait up to ``left`` seconds where that is nothing."""
+        self._tend()
         if self._answers:
             self._flush()
             left = min(left, RETRY)
@@ -82,7 +80,7 @@ class ThreadedServing(Serving):
             self._take_in()
             self._deal()
             if self._collect_finished() == 0:
-                self._channel.await_event(self._waker.descriptor if self._has_room() else -1, left, False)
+                self._channel.await_event(self._waker.descriptor, left, message=self._has_room())
                 self._waker.heed()
 
     def _step_inline(self, left: float) -> None:
@@ -116,22 +114,18 @@ class ThreadedServing(Serving):
     def _wind_up(self, workers: list[threading.Thread]) -> None:
         """Let the handlers finish; where it is to end, within the grace time."""
         deadline = time.monotonic() + self._linger
+        if self._stopping:
+            self._begin_to_leave()
         for _ in workers:
             self._tasks.put(None)
         while self._desk.begun and (not self._stopping or time.monotonic() < deadline):
             if not self._collect_finished():
                 self._tend()
-                self._channel.await_event(self._waker.descriptor, RETRY, False)
+                self._channel.await_event(self._waker.descriptor, RETRY, message=False)
         if self._stopping:
             self._drop_waiting()
             self._before_the_end()
             self._finish(max(0.0, deadline - time.monotonic()))
-
-    def _tend(self) -> None:
-        """What has to be done while the handlers finish."""
-
-    def _before_the_end(self) -> None:
-        """A last word."""
 
     def close(self, *, linger: float | None = None) -> None:
         """Let what is being worked on be answered and the answers arrive, ``linger`` seconds at the most, then close.

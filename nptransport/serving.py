@@ -285,6 +285,20 @@ class Serving(Receiving):
         """What stands in front of the payload."""
         return [answer.task.peer, self._writer.about(answer.task.number, answer.kind)]
 
+    # What a worker has to do besides
+
+    def _begin_serving(self) -> None:
+        """Before the first call is taken."""
+
+    def _tend(self) -> None:
+        """Now and then, while it serves and while the last handlers finish."""
+
+    def _begin_to_leave(self) -> None:
+        """Before the last handlers finish."""
+
+    def _before_the_end(self) -> None:
+        """After the last answer."""
+
     # The end
 
     def _stop(self) -> None:

@@ -3,6 +3,7 @@
 ``from nptransport.asyncio import Producer, Consumer, Publisher, Subscriber, Server, Client``
 """
 
+from .broker import Broker
 from .client import Client
 from .consumer import Consumer
 from .producer import Producer
@@ -10,5 +11,16 @@ from .proxy import Proxy
 from .publisher import Publisher
 from .server import Server
 from .subscriber import Subscriber
+from .worker import Worker
 
-__all__ = ["Client", "Consumer", "Producer", "Proxy", "Publisher", "Server", "Subscriber"]
+__all__ = [
+    "Broker",
+    "Client",
+    "Consumer",
+    "Producer",
+    "Proxy",
+    "Publisher",
+    "Server",
+    "Subscriber",
+    "Worker",
+]

@@ -62,10 +62,8 @@ class AwaitingServing(Serving):
             finally:
                 self._serving = None
 
-    def _begin_serving(self) -> None:
-        """What is to be done before the first call is taken."""
-
     async def _step(self, left: float) -> None:
+        self._tend()
         if self._answers:
             self._flush()
             left = min(left, RETRY)
@@ -111,6 +109,8 @@ class AwaitingServing(Serving):
 
     async def _wind_up(self) -> None:
         end = time.monotonic() + self._linger
+        if self._stopping:
+            self._begin_to_leave()
         while self._handling and (not self._stopping or time.monotonic() < end):
             self._tend()
             await asyncio.wait(self._handling, timeout=SLICE)
@@ -143,12 +143,6 @@ class AwaitingServing(Serving):
         finally:
             self._say_untaken()
             self._channel.close()
-
-    def _tend(self) -> None:
-        """What has to be done while the handlers finish."""
-
-    def _before_the_end(self) -> None:
-        """A last word."""
 
     async def close(self, *, linger: float | None = None) -> None:
         """As :meth:`nptransport.Server.close`. Called by a handler, it only asks ``serve`` to end."""

@@ -149,6 +149,8 @@ class Calls:
                 self._held_until = now + _REFUSED
         elif word.kind == "room":
             self._held_until = 0.0
+        elif word.kind == "who":
+            self.send_again()  # it has given us up, and everything with us
         elif word.kind == "here":
             broker, self._interval = word.fields
             if self._broker not in (None, broker):

@@ -10,6 +10,7 @@ from ..envelope import Envelope
 from .ledger import StreamStatistics
 
 __all__ = [
+    "BrokerStatistics",
     "ClientStatistics",
     "ConsumerStatistics",
     "Message",
@@ -19,6 +20,7 @@ __all__ = [
     "ServerStatistics",
     "SubscriberState",
     "SubscriberStatistics",
+    "WorkerState",
 ]
 
 
@@ -233,3 +235,63 @@ class ServerStatistics:
     """Peers connected now."""
     disconnects: int
     """Connections that ended before this endpoint was closed."""
+
+
+@dataclass(frozen=True)
+class WorkerState:
+    """What a broker knows of one worker."""
+
+    name: str
+    """Host and process, or whatever the worker calls itself."""
+    methods: tuple[str, ...]
+    """What it offers."""
+    slots: int
+    """Tasks that it works on at one time."""
+    busy: int
+    """Those that it has now."""
+    done: int
+    """Results that it has given."""
+    failed: int
+    """Errors that it has given."""
+    leaving: bool
+    """Whether it takes no more."""
+
+
+@dataclass(frozen=True)
+class BrokerStatistics:
+    """What a broker has done so far. Each task that was taken is waiting or running, or has ended in one of four ways."""
+
+    tasks: int
+    """Tasks that were taken."""
+    results: int
+    """Those that ended in a result."""
+    errors: int
+    """Those that ended in an error."""
+    waiting: int
+    """Those that wait for a worker."""
+    running: int
+    """Those that a worker has."""
+    nbytes: int
+    """Bytes of the arguments of both."""
+    redelivered: int
+    """Times that a task was given to another worker, since the one that had it died or left."""
+    late: int
+    """Answers of workers that had been given up; they were dropped."""
+    cancelled: int
+    """Tasks that their client gave up."""
+    abandoned: int
+    """Tasks whose client has gone."""
+    refused: int
+    """Times that a client was told to wait, since there was no room."""
+    repeated: int
+    """Calls that came again while they were here, and were not done twice."""
+    undelivered: int
+    """Messages that could not be handed over, since whom they were for has gone."""
+    malformed: int
+    """Messages that were refused because they could not be decoded."""
+    lost_workers: int
+    """Workers that died, or were silent for too long."""
+    workers: Mapping[str, WorkerState]
+    """Those that are there, by number."""
+    clients: int
+    """Clients that have or had tasks here, and are there."""

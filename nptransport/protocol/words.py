@@ -85,10 +85,10 @@ _KINDS: dict[str, tuple[tuple[Callable[[Any], bool], ...], bool]] = {
     "room": ((), False),
     # a broker says to clients and workers
     "here": ((_is_name, _is_interval), False),
+    "who": ((), False),
     # and to a worker
     "task": ((_is_identity, _is_attempt, _is_name, _is_form), True),
     "drop": ((_is_identity, _is_attempt), True),
-    "who": ((), False),
     # a worker says
     "ready": ((_is_name, _is_count, _is_interval), False),
     "beat": ((), False),

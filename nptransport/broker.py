@@ -1,0 +1,55 @@
+"""Broker: many clients, many workers, one address for each side."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from .brokering import Brokering
+from .errors import Timeout
+
+__all__ = ["Broker"]
+
+
+class Broker(Brokering):
+    """Stands between clients, which connect to its frontend, and workers, which connect to its backend.
+
+    It works from the start, in a thread of its own, and passes arrays on unopened. A worker gets what it has slots for.
+    Where one dies or falls silent, its tasks go to others; a task with which three died ends in an error. Clients and
+    workers find a broker that is started anew on its addresses, and go on.
+
+    Args:
+        frontend, backend: the address, or several, to bind for clients, and for workers.
+        max_messages, max_bytes: tasks that may be here; clients keep the rest until there is room.
+        interval: seconds between two words to each side; a client with tasks that is silent for three of its own is
+            taken for dead.
+        limits: what is accepted of one message.
+        linger: seconds that ``close`` gives the tasks that are here to be done.
+        context: the zmq.Context to use; zmq.Context.instance() otherwise.
+
+    Raises:
+        AddressError: an address is malformed, in use, or of a kind that this system lacks.
+    """
+
+    def serve(self, *, timeout: float | None = None) -> None:
+        """Return once another thread has closed the broker; Timeout after ``timeout`` seconds (None: no end).
+
+        Raises TransportError if it has come to an end by an error.
+        """
+        if not self._ended.wait(timeout):
+            raise Timeout(f"{self._clients.channel}: still serving after {timeout:g} s", seconds=timeout)
+        self._service.check()
+
+    def close(self, *, linger: float | None = None) -> int:
+        """Take no more tasks, give those that are here up to ``linger`` seconds to be done, then close.
+
+        Returns the number of tasks that are not done. Their clients keep them, for the next broker.
+        """
+        return self._close_blocking(linger)
+
+    def __enter__(self) -> Broker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

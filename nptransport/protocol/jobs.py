@@ -1,0 +1,370 @@
+"""A broker's books: whose task each is, which worker has it, and who is there. No socket, and no clock.
+
+Tell it what was heard, and what time it is; :attr:`Jobs.out` is then what is to be sent. The promise that it keeps: each
+task of a client that is there ends in exactly one result or one error.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .message import BrokerStatistics, WorkerState
+from .words import Word, Writer
+
+__all__ = ["Jobs", "Out"]
+
+Key = tuple[bytes, int]
+
+_MISSES = 3  # intervals of silence after which a worker, or a client with tasks, is taken for dead
+_DEATHS = 3  # workers that a task may take with it
+
+
+class Out(NamedTuple):
+    """A message to be sent."""
+
+    to_worker: bool
+    peer: bytes
+    head: bytes
+    frames: Sequence[Any]
+    failure: dict[str, Any] | None = None
+    """What the payload is to say, where there are no frames for it yet."""
+
+
+class _Job:
+    __slots__ = ("arrived", "attempt", "client", "deaths", "form", "frames", "method", "nbytes", "number", "worker")
+
+    def __init__(
+        self, client: bytes, number: int, method: str, form: int, attempt: int, frames: Sequence[Any], nbytes: int
+    ) -> None:
+        self.client, self.number, self.method, self.form = client, number, method, form
+        self.attempt = attempt - 1
+        self.frames, self.nbytes = frames, nbytes
+        self.worker: bytes | None = None
+        self.deaths = 0
+        self.arrived = 0.0
+
+
+class _Worker:
+    def __init__(self, name: str, slots: int, interval: float, methods: Mapping[str, str], now: float) -> None:
+        self.name, self.slots, self.interval, self.methods = name, slots, interval, methods
+        self.heard = now
+        self.running: dict[Key, int] = {}  # with the attempt
+        self.leaving = False
+        self.done = self.failed = 0
+
+
+class _Client:
+    def __init__(self, interval: float, now: float) -> None:
+        self.heard, self.interval = now, interval
+        self.jobs: dict[int, _Job] = {}
+        self.refused = False
+
+
+class Jobs:
+    """Tasks between clients and workers.
+
+    Args:
+        name: unique to the broker's life.
+        interval: seconds between two words to each side.
+        max_messages, max_bytes: tasks that may be here, their results not counted; more are refused for a while.
+    """
+
+    def __init__(self, name: str, interval: float, max_messages: int, max_bytes: int, now: float) -> None:
+        self._name, self._interval = name, interval
+        self._max_messages, self._max_bytes = max_messages, max_bytes
+        self._started = now
+        self.out: deque[Out] = deque()
+        self.draining = False
+        """Whether no more tasks are taken."""
+        self._jobs: dict[Key, _Job] = {}
+        self._queues: dict[str, deque[_Job]] = {}
+        self._waiting = 0
+        self._nbytes = 0
+        self._workers: dict[bytes, _Worker] = {}
+        self._clients: dict[bytes, _Client] = {}
+        self._known: dict[str, str] = {}  # every method that was ever offered here
+        self._writer = Writer()
+        self._beaten = 0.0
+        self.results = self.errors = self.cancelled = self.abandoned = 0
+        self.redelivered = self.late = self.refused = self.repeated = self.lost_workers = self.begun = 0
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    # Clients
+
+    def client_says(self, peer: bytes, word: Word, frames: Sequence[Any], nbytes: int, now: float) -> None:
+        client = self._clients.get(peer)
+        if word.kind == "alive":
+            if client is None:
+                self._send(False, peer, self._writer.word("who"))
+                client = self._greet(peer, now)
+            client.interval = word.fields[0]
+        elif word.kind == "call":
+            client = client or self._greet(peer, now)
+            self._take(peer, client, word, frames, nbytes, now)
+        elif word.kind == "cancel" and client is not None:
+            job = client.jobs.get(word.number)
+            if job is not None:
+                self._withdraw(job)
+                self.cancelled += 1
+        if client is not None:
+            client.heard = now
+        self._deal()
+
+    def _greet(self, peer: bytes, now: float) -> _Client:
+        client = self._clients[peer] = _Client(self._interval, now)
+        self._send(False, peer, self._writer.word("here", self._name, self._interval))
+        return client
+
+    def _take(
+        self, peer: bytes, client: _Client, word: Word, frames: Sequence[Any], nbytes: int, now: float
+    ) -> None:
+        if word.number in client.jobs:
+            self.repeated += 1
+            return
+        full = len(self._jobs) >= self._max_messages or self._nbytes + nbytes > self._max_bytes
+        if self.draining or (full and self._jobs):
+            self.refused += 1
+            client.refused = True
+            self._send(False, peer, self._writer.about(word.number, "busy"))
+            return
+        method, form, attempt = word.fields
+        job = _Job(peer, word.number, method, form, attempt, frames, nbytes)
+        job.arrived = now
+        self._jobs[peer, word.number] = client.jobs[word.number] = job
+        self._nbytes += nbytes
+        self.begun += 1
+        self._enqueue(job)
+
+    def _enqueue(self, job: _Job, *, first: bool = False) -> None:
+        job.worker = None
+        queue = self._queues.setdefault(job.method, deque())
+        if first:
+            queue.appendleft(job)
+        else:
+            queue.append(job)
+        self._waiting += 1
+
+    def client_gone(self, peer: bytes) -> None:
+        """Nobody waits for its tasks any more."""
+        client = self._clients.pop(peer, None)
+        if client is not None:
+            self.abandoned += len(client.jobs)
+            for job in list(client.jobs.values()):
+                self._withdraw(job)
+            self._deal()
+
+    def _withdraw(self, job: _Job) -> None:
+        """Nobody wants its result any more."""
+        if job.worker is not None:
+            self._send(True, job.worker, self._writer.about(job.number, "drop", job.client, job.attempt))
+        self._forget(job)
+
+    def _forget(self, job: _Job) -> None:
+        del self._jobs[job.client, job.number]
+        client = self._clients.get(job.client)
+        if client is not None:
+            client.jobs.pop(job.number, None)
+        self._nbytes -= job.nbytes
+        if job.worker is None:
+            self._waiting -= 1
+            queue = self._queues[job.method]
+            queue.remove(job)
+            if not queue:
+                del self._queues[job.method]
+        if not self.draining and self._has_room():
+            for peer, each in self._clients.items():
+                if each.refused:
+                    each.refused = False
+                    self._send(False, peer, self._writer.word("room"))
+
+    def _has_room(self) -> bool:
+        return len(self._jobs) <= self._max_messages * 3 // 4 and self._nbytes <= self._max_bytes * 3 // 4
+
+    def _fail(self, job: _Job, kind: str, text: str, methods: Mapping[str, str] | None = None) -> None:
+        failure = {"type": kind, "text": text, "traceback": "", "methods": dict(methods or {})}
+        head = self._writer.about(job.number, "error")
+        self._forget(job)
+        self.errors += 1
+        self.out.append(Out(False, job.client, head, (), failure))
+
+    # Workers
+
+    def worker_ready(self, peer: bytes, word: Word, methods: Mapping[str, str], now: float) -> None:
+        """A worker says what it offers. What it had been given before is not its any more."""
+        self._lose(peer)
+        name, slots, interval = word.fields
+        self._workers[peer] = _Worker(name, slots, interval, methods, now)
+        self._known.update(methods)
+        self._send(True, peer, self._writer.word("here", self._name, self._interval))
+        self._deal()
+
+    def worker_says(self, peer: bytes, word: Word, frames: Sequence[Any], now: float) -> None:
+        worker = self._workers.get(peer)
+        if worker is None:
+            self.late += word.kind in ("done", "failed")
+            if word.kind != "goodbye":
+                self._send(True, peer, self._writer.word("who"))
+            return
+        worker.heard = now
+        if word.kind in ("done", "failed", "returned"):
+            self._end(peer, worker, word, frames)
+        elif word.kind == "leaving":
+            worker.leaving = True
+        elif word.kind == "goodbye":
+            self._lose(peer)
+        self._deal()
+
+    def _end(self, peer: bytes, worker: _Worker, word: Word, frames: Sequence[Any]) -> None:
+        client, attempt = word.fields
+        key = client, word.number
+        if worker.running.get(key) == attempt:
+            del worker.running[key]
+        job = self._jobs.get(key)
+        if job is None or job.worker != peer or job.attempt != attempt:
+            self.late += word.kind != "returned"
+            return
+        if word.kind == "returned":
+            self._enqueue(job, first=True)
+            return
+        done = word.kind == "done"
+        self._send(False, client, self._writer.about(word.number, "result" if done else "error"), frames)
+        self.results += done
+        self.errors += not done
+        worker.done += done
+        worker.failed += not done
+        self._forget(job)
+
+    def worker_gone(self, peer: bytes) -> None:
+        """It has died, or seems to have."""
+        self.lost_workers += peer in self._workers
+        self._lose(peer, by_death=True)
+        self._deal()
+
+    def _lose(self, peer: bytes, *, by_death: bool = False) -> None:
+        worker = self._workers.pop(peer, None)
+        if worker is None:
+            return
+        for key, attempt in reversed(worker.running.items()):  # those given first are to be first again
+            job = self._jobs.get(key)
+            if job is None or job.worker != peer or job.attempt != attempt:
+                continue
+            job.deaths += by_death
+            if job.deaths >= _DEATHS:
+                text = f"{job.deaths} workers died while they worked on it, the last of them {worker.name}"
+                self._fail(job, "WorkersLost", text)
+            else:
+                self.redelivered += 1
+                self._enqueue(job, first=True)
+
+    # Who gets what
+
+    def _deal(self) -> None:
+        """Give workers what they have slots for, one each in turn; who has waited longest is first."""
+        given = True
+        while given and self._queues:
+            given = False
+            for peer, worker in list(self._workers.items()):
+                if worker.leaving or len(worker.running) >= worker.slots:
+                    continue
+                job = self._next_for(worker)
+                if job is not None:
+                    self._give(peer, worker, job)
+                    given = True
+
+    def _next_for(self, worker: _Worker) -> _Job | None:
+        queues = [queue for name, queue in self._queues.items() if name in worker.methods]
+        return min((queue[0] for queue in queues), key=lambda job: job.arrived) if queues else None
+
+    def _give(self, peer: bytes, worker: _Worker, job: _Job) -> None:
+        queue = self._queues[job.method]
+        queue.popleft()
+        if not queue:
+            del self._queues[job.method]
+        self._waiting -= 1
+        job.worker = peer
+        job.attempt += 1
+        worker.running[job.client, job.number] = job.attempt
+        self._workers[peer] = self._workers.pop(peer)  # last in turn
+        head = self._writer.about(job.number, "task", job.client, job.attempt, job.method, job.form)
+        self._send(True, peer, head, job.frames)
+
+    # Time
+
+    def tick(self, now: float) -> None:
+        """Look who is silent, and speak to who is there."""
+        for peer, worker in list(self._workers.items()):
+            if now - worker.heard > _MISSES * worker.interval:
+                self.worker_gone(peer)
+        for peer, client in list(self._clients.items()):
+            if now - client.heard > _MISSES * client.interval:
+                self.client_gone(peer)
+        if self._workers and now - self._started > _MISSES * self._interval:
+            self._refuse_unknown(now)
+        if now - self._beaten >= self._interval:
+            self._beaten = now
+            here = self._writer.word("here", self._name, self._interval)
+            for peer in self._workers:
+                self._send(True, peer, here)
+            for peer, client in self._clients.items():
+                if client.jobs:
+                    self._send(False, peer, here)
+
+    def _refuse_unknown(self, now: float) -> None:
+        """Tasks of methods that nobody has ever offered; who does may only just be starting."""
+        for method in [name for name in self._queues if name not in self._known]:
+            for job in list(self._queues[method]):
+                if now - job.arrived > _MISSES * self._interval:
+                    text = f"no worker has offered {method}; those here offer:"
+                    self._fail(job, "UnknownMethod", text, self._known)
+
+    def rest(self, now: float) -> None:
+        """This process stood still; nobody else is to be blamed for the silence."""
+        for each in [*self._workers.values(), *self._clients.values()]:
+            each.heard = now
+
+    # What is told
+
+    def _send(self, to_worker: bool, peer: bytes, head: bytes, frames: Sequence[Any] = ()) -> None:
+        self.out.append(Out(to_worker, peer, head, frames))
+
+    @property
+    def methods(self) -> dict[str, str]:
+        """What those who are here offer."""
+        return {name: text for worker in self._workers.values() for name, text in worker.methods.items()}
+
+    def statistics(self, malformed: int, undelivered: int) -> BrokerStatistics:
+        workers = {
+            peer.hex()[2:14]: WorkerState(
+                name=worker.name,
+                methods=tuple(sorted(worker.methods)),
+                slots=worker.slots,
+                busy=len(worker.running),
+                done=worker.done,
+                failed=worker.failed,
+                leaving=worker.leaving,
+            )
+            for peer, worker in self._workers.items()
+        }
+        return BrokerStatistics(
+            tasks=self.begun,
+            results=self.results,
+            errors=self.errors,
+            waiting=self._waiting,
+            running=len(self._jobs) - self._waiting,
+            nbytes=self._nbytes,
+            redelivered=self.redelivered,
+            late=self.late,
+            cancelled=self.cancelled,
+            abandoned=self.abandoned,
+            refused=self.refused,
+            repeated=self.repeated,
+            undelivered=undelivered,
+            malformed=malformed,
+            lost_workers=self.lost_workers,
+            workers=workers,
+            clients=len(self._clients),
+        )
