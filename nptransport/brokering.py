@@ -34,6 +34,9 @@ INTERVAL = 1.0
 LINGER = 5.0
 
 _HIGH_WATER = 1000
+_STOOD_STILL = (
+    0.5  # seconds between two looks, beyond what it sleeps, after which silence is nobody's fault but its own
+)
 _BATCH = 64  # messages of one side between two looks at the other
 _LARGE = 32 * 1024
 _OPTIONS = {zmq.ROUTER_MANDATORY: 1, zmq.ROUTER_HANDOVER: 1, zmq.RECONNECT_IVL_MAX: 1000}
@@ -158,7 +161,7 @@ class Brokering:
         now = time.monotonic()
         if now - self._ticked < min(0.05, self._interval / 10):
             return
-        if now - self._ticked > self._interval:
+        if now - self._ticked > self._interval + _STOOD_STILL:
             self._jobs.rest(now)
         self._ticked = now
         self._bury()
@@ -300,7 +303,7 @@ class Brokering:
 
     def _ending(self) -> Steps[None]:
         """Until no task is left, and every client has read its answers."""
-        while len(self._jobs) and not self._ended.is_set():
+        while (len(self._jobs) or self._clients.backlog) and not self._ended.is_set():
             yield Need.SETTLED
         self._stop()
         if self._jobs.begun:

@@ -59,6 +59,7 @@ class Working(Serving):
         self._interval = interval
         self._encoder = Encoder(limits)
         self._broker: str | None = None
+        self._patience = _MISSES * max(interval, INTERVAL)  # seconds of the broker's silence
 
     # What the broker says
 
@@ -83,6 +84,7 @@ class Working(Serving):
             if self._broker not in (None, word.fields[0]):
                 self._registered = False
             self._broker = word.fields[0]
+            self._patience = _MISSES * max(self._interval, word.fields[1])
 
     def _front(self, answer: Answer) -> list[bytes]:
         task = answer.task
@@ -103,7 +105,7 @@ class Working(Serving):
         if connections.disconnects != self._lost:
             self._lost = connections.disconnects
             self._registered = False
-        if now - self._heard > _MISSES * self._interval:
+        if now - self._heard > self._patience:
             self._heard = now
             if connections.count:
                 warn("%s: nothing heard of the broker any more, connecting anew", self._channel)

@@ -27,16 +27,16 @@ LAYERS = [
     {"blob", "sockets"},
     {"memory", "memory.pool", "memory.leases", "memory.allocator"},
     {"protocol", "protocol.handle", "protocol.ledger", "protocol.newest", "protocol.speakers", "protocol.tags"},
-    {"protocol.message", "protocol.audience"},
-    {"protocol.inbox", "protocol.outbox", "protocol.program"},
-    {"protocol.relay"},
-    {"addresses", "guard", "steps", "ending", "service"},
+    {"protocol.message", "protocol.audience", "protocol.words", "protocol.desk", "protocol.parcels"},
+    {"protocol.inbox", "protocol.outbox", "protocol.program", "protocol.calls", "protocol.jobs", "methods"},
+    {"protocol.relay", "protocol.window", "progress"},
+    {"addresses", "guard", "steps", "ending", "service", "waking"},
     {"connections", "parts"},
     {"channel"},
     {"asyncio.channel", "endpoint", "distributing"},
     {"producing", "receiving", "broadcasting"},
-    {"consuming", "listening", "publishing", "latest", "asyncio.closing"},
-    {"subscribing"},
+    {"consuming", "listening", "publishing", "latest", "asyncio.closing", "requesting", "serving", "brokering"},
+    {"subscribing", "working"},
     {"proxying"},
     {
         "producer",
@@ -44,12 +44,19 @@ LAYERS = [
         "publisher",
         "subscriber",
         "proxy",
+        "client",
+        "server",
+        "broker",
         "asyncio.producer",
         "asyncio.consumer",
         "asyncio.publisher",
         "asyncio.subscriber",
         "asyncio.proxy",
+        "asyncio.client",
+        "asyncio.server",
+        "asyncio.broker",
     },
+    {"worker", "asyncio.worker"},
     {"asyncio"},
     {""},  # the package itself: the public surface
     {"cli"},  # one room here; what is inside it goes through the public surface only
@@ -67,9 +74,15 @@ PATTERNS = {
     "listening",
     "subscribing",
     "proxying",
+    "requesting",
+    "serving",
+    "working",
+    "brokering",
 }  # name the kind of their socket
 FACES = {  # take a zmq.Context, and pass it on
-    name for name in HEIGHT if name.rpartition(".")[2] in ("producer", "consumer", "subscriber")
+    name
+    for name in HEIGHT
+    if name.rpartition(".")[2] in ("producer", "consumer", "subscriber", "client", "server", "worker")
 }
 MSGPACK = {"packing", "tree"}
 

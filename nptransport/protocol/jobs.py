@@ -18,6 +18,7 @@ __all__ = ["Jobs", "Out"]
 Key = tuple[bytes, int]
 
 _MISSES = 3  # intervals of silence after which a worker, or a client with tasks, is taken for dead
+_REMEMBERED = 4096
 _DEATHS = 3  # workers that a task may take with it
 
 
@@ -84,6 +85,7 @@ class Jobs:
         self._nbytes = 0
         self._workers: dict[bytes, _Worker] = {}
         self._clients: dict[bytes, _Client] = {}
+        self._given_up: dict[bytes, None] = {}  # clients that were silent for too long, and may be there nevertheless
         self._known: dict[str, str] = {}  # every method that was ever offered here
         self._writer = Writer()
         self._beaten = 0.0
@@ -99,7 +101,7 @@ class Jobs:
         client = self._clients.get(peer)
         if word.kind == "alive":
             if client is None:
-                self._send(False, peer, self._writer.word("who"))
+                self._given_up[peer] = None  # or it would not think that we owe it anything
                 client = self._greet(peer, now)
             client.interval = word.fields[0]
         elif word.kind == "call":
@@ -117,11 +119,12 @@ class Jobs:
     def _greet(self, peer: bytes, now: float) -> _Client:
         client = self._clients[peer] = _Client(self._interval, now)
         self._send(False, peer, self._writer.word("here", self._name, self._interval))
+        if peer in self._given_up:
+            del self._given_up[peer]
+            self._send(False, peer, self._writer.word("who"))  # it is to send again what it waits for
         return client
 
-    def _take(
-        self, peer: bytes, client: _Client, word: Word, frames: Sequence[Any], nbytes: int, now: float
-    ) -> None:
+    def _take(self, peer: bytes, client: _Client, word: Word, frames: Sequence[Any], nbytes: int, now: float) -> None:
         if word.number in client.jobs:
             self.repeated += 1
             return
@@ -302,6 +305,9 @@ class Jobs:
         for peer, client in list(self._clients.items()):
             if now - client.heard > _MISSES * client.interval:
                 self.client_gone(peer)
+                self._given_up[peer] = None
+                if len(self._given_up) > _REMEMBERED:
+                    del self._given_up[next(iter(self._given_up))]
         if self._workers and now - self._started > _MISSES * self._interval:
             self._refuse_unknown(now)
         if now - self._beaten >= self._interval:
