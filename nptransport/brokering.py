@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -39,7 +40,7 @@ _STOOD_STILL = (
 )
 _BATCH = 64  # messages of one side between two looks at the other
 _LARGE = 32 * 1024
-_OPTIONS = {zmq.ROUTER_MANDATORY: 1, zmq.ROUTER_HANDOVER: 1, zmq.RECONNECT_IVL_MAX: 1000}
+_OPTIONS: dict[int, Any] = {zmq.ROUTER_MANDATORY: 1, zmq.ROUTER_HANDOVER: 1, zmq.RECONNECT_IVL_MAX: 1000}
 
 
 class _Side:
@@ -295,10 +296,8 @@ class Brokering:
     def _close_blocking(self, linger: float | None = None) -> int:
         if not self._begin_to_close():
             return 0
-        try:
+        with contextlib.suppress(Timeout):
             self._clients.channel.go_on(self._ending(), self._linger if linger is None else linger)
-        except Timeout:
-            pass
         return self._destroy()
 
     def _ending(self) -> Steps[None]:

@@ -249,7 +249,7 @@ class Channel(Parts):
 
     def reconnect_all(self) -> bool:
         """Leave every connection of ours, and connect anew; whether there was one."""
-        return any([self.reconnect(connection) for connection in self.connections.all()])
+        return sum(self.reconnect(connection) for connection in self.connections.all()) > 0
 
     def _given(self, address: str | None) -> str | None:
         """The address as it was given to us of one that libzmq tells of, with a host's name looked up; None if that is

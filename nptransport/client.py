@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, InvalidStateError
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import zmq
 
@@ -23,35 +21,14 @@ from .protocol.window import Window
 from .requesting import MAX_BYTES, SLICE, WINDOW_BYTES, WINDOW_CALLS, Requesting
 from .waking import Waker
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from .replies import Reply
+
 __all__ = ["Client"]
 
 _REST = 1.0  # seconds that the thread beside waits for more to do before it ends
-
-
-class _Reply(Future[Any]):
-    """The future of one call; to cancel it gives the call up."""
-
-    call: Call
-
-    def __init__(self, client: Client) -> None:
-        super().__init__()
-        self._client = client
-
-    def cancel(self) -> bool:
-        """Give the call up: True unless it has been answered. Not begun yet, it never will be; one that is being
-        worked on goes on, and its answer is dropped."""
-        if not super().cancel():
-            return False
-        self._client._give_up(self.call)
-        return True
-
-    def settle(self, call: Call) -> None:
-        """Its call has ended."""
-        with contextlib.suppress(InvalidStateError):  # it was cancelled this moment
-            if call.error is not None:
-                self.set_exception(call.error)
-            else:
-                self.set_result(call.result)
 
 
 class Client(Requesting):
@@ -119,8 +96,10 @@ class Client(Requesting):
         """
         return self._submit(method, args, kwargs, timeout)
 
-    def _submit(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> _Reply:
-        reply = _Reply(self)
+    def _submit(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Reply:
+        from .replies import Reply
+
+        reply = Reply(self._give_up)
         reply.call = call = self._prepare(method, args, kwargs, timeout, reply.settle, keep=True)
         self._shared = True
         with self._changed:
@@ -169,8 +148,8 @@ class Client(Requesting):
             as :meth:`call`.
         """
         source, window = iter(items), Window(max_calls, max_bytes)
-        pending: dict[_Reply, None] = {}
-        done: queue.SimpleQueue[_Reply] = queue.SimpleQueue()
+        pending: dict[Reply, None] = {}
+        done: queue.SimpleQueue[Reply] = queue.SimpleQueue()
         with Progress(progress, items, method) as bar:
             try:
                 while True:
@@ -181,7 +160,7 @@ class Client(Requesting):
                         pending[reply] = None
                         window.add(reply.call)
                         if not ordered:
-                            reply.add_done_callback(done.put)  # type: ignore[arg-type]
+                            reply.add_done_callback(lambda reply: done.put(cast("Reply", reply)))
                     if not pending:
                         return
                     reply = next(iter(pending)) if ordered else done.get()
@@ -201,7 +180,7 @@ class Client(Requesting):
                 for reply in pending:
                     reply.cancel()
 
-    def _submit_next(self, method: str, source: Iterator[Any], timeout: float | None) -> _Reply | None:
+    def _submit_next(self, method: str, source: Iterator[Any], timeout: float | None) -> Reply | None:
         for item in source:
             return self._submit(method, (item,), {}, timeout)
         return None
@@ -282,7 +261,7 @@ class Client(Requesting):
                     self._lead(None)
                 except ConnectionClosed:
                     return
-                except Exception as error:  # whatever it was, nobody is to wait for ever
+                except Exception as error:  # noqa: BLE001 - whatever it was, nobody is to wait for ever
                     self._end_all(error)
                 finally:
                     self._leading.release()

@@ -122,9 +122,9 @@ class Methods:
     def method(self, function: F, /) -> F: ...
 
     @overload
-    def method(self, *, name: str) -> Callable[[F], F]: ...
+    def method(self, function: None = None, /, *, name: str | None = None) -> Callable[[F], F]: ...
 
-    def method(self, function: F | None = None, /, *, name: str | None = None) -> F | Callable[[F], F]:
+    def method(self, function: Any = None, /, *, name: str | None = None) -> Any:
         """Offer a function, as a decorator: ``@methods.method``, or ``@methods.method(name="resize")``."""
 
         def decorate(function: F) -> F:
@@ -134,7 +134,7 @@ class Methods:
         return decorate if function is None else decorate(function)
 
     def register(self, name: str, function: Callable[..., Any]) -> None:
-        """Offer ``function`` as ``name``. ValueError if that is no name, or taken; TypeError for what is not callable."""
+        """Offer ``function`` as ``name``. ValueError if that is no name, or taken; TypeError if it is not callable."""
         if not is_name(name):
             raise ValueError(f"{name!r:.80}: expected a printable name of at most {_LONGEST_NAME} letters")
         if name.startswith(PREFIX):
@@ -151,11 +151,8 @@ class Methods:
             self.register(name, method.function)
 
     def find(self, name: str) -> Method | None:
+        """What is offered under that name."""
         return self._methods.get(name)
-
-    def any_async(self) -> str | None:
-        """The name of a method that is a coroutine function."""
-        return next((name for name, method in self._methods.items() if method.is_async), None)
 
     def __len__(self) -> int:
         return len(self._methods)

@@ -35,7 +35,7 @@ class ThreadedServing(Serving):
         self._waker = Waker()
 
     def serve(self, *, timeout: float | None = None) -> None:
-        """Answer calls in this thread until :meth:`close` is called, by a handler, another thread or a signal's handler.
+        """Answer calls in this thread until :meth:`close` is called: by a handler, another thread, or that of a signal.
 
         Raises:
             Timeout: ``timeout`` seconds (None: no end) have passed. It can be called again.

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import zmq
 
@@ -33,6 +33,7 @@ MAX_MESSAGES = 1000
 MAX_BYTES = 2**28
 LINGER = 5.0
 SLICE = 0.1  # seconds after which who serves looks whether it is to end
+_LONGEST_TEXT = 100_000  # letters of an error
 RETRY = 0.005  # and after which it tries again to hand out an answer that found no room
 
 
@@ -66,6 +67,8 @@ class Serving(Receiving):
         self._max_messages, self._max_bytes = max_messages, max_bytes
         self._methods = Methods()
         if methods is not None:
+            for name in methods.signatures:
+                self._check_method(cast(Method, methods.find(name)))
             self._methods.include(methods)
         opened = self._open(channel, bind, connect, max_messages, limits, context)
         self._channel, self._decoder = opened, BareDecoder(limits)
@@ -88,7 +91,7 @@ class Serving(Receiving):
         limits: Limits,
         context: zmq.Context[Any] | None,
     ) -> Channel:
-        options = {
+        options: dict[int, Any] = {
             zmq.ROUTER_MANDATORY: 1,  # or an answer to somebody who has left, or is full, would vanish
             zmq.ROUTER_HANDOVER: 1,  # who comes again on another connection is the same client
             zmq.RECONNECT_IVL_MAX: 1000,
@@ -206,18 +209,16 @@ class Serving(Receiving):
                 raise task.letter
             payload = task.letter.plan.payload(task.letter.parts)
             if task.form == Form.ONE:
-                args, kwargs = (payload,), {}
+                arguments: tuple[tuple[Any, ...], dict[str, Any]] = (payload,), {}
             else:
-                args, kwargs = _read_arguments(payload)
+                arguments = _read_arguments(payload)
         except DecodeError as error:
             return Failure("DecodeError", str(error), "", {})
-        if task.method.startswith(PREFIX):
-            method = self._own_method(task.method)
-        else:
-            method = self._methods.find(task.method)
+        own = task.method.startswith(PREFIX)
+        method = self._own_method(task.method) if own else self._methods.find(task.method)
         if method is None:
             return Failure("UnknownMethod", f"there is no {task.method}; there are:", "", self._methods.signatures)
-        return method.check(task.form, args, kwargs) or (method, args, kwargs)
+        return method.check(task.form, *arguments) or (method, *arguments)
 
     def _own_method(self, name: str) -> Method | None:
         """Those that every server has."""
@@ -232,7 +233,7 @@ class Serving(Receiving):
         set_current_call(task)
         try:
             result = method.function(*args, **kwargs)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the client hears of it
             return self._fail(task, Failure.of(error))
         return self._succeed(task, result)
 
@@ -345,9 +346,6 @@ class Serving(Receiving):
         if self._answers:
             self._undelivered += len(self._answers)
             warn("%s: closed with %d answers that nobody took", self._channel, len(self._answers))
-
-
-_LONGEST_TEXT = 100_000  # letters of an error, which has to fit the metadata's limits or travel as a part
 
 
 def _read_arguments(payload: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

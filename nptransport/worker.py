@@ -21,7 +21,7 @@ __all__ = ["Worker"]
 class Worker(Working, ThreadedServing):
     """Offers functions to the clients of a :class:`Broker`: as a :class:`Server`, with ``serve``.
 
-    It gets as many tasks at one time as it has ``slots``. The thread that serves speaks to the broker while the handlers
+    It gets as many tasks at one time as it has ``slots``. The thread that serves speaks to the broker while handlers
     work in threads of their own; one that holds the interpreter's lock for longer than three intervals makes the worker
     look dead, and its tasks go to others.
 

@@ -37,7 +37,7 @@ class Working(Serving):
         limits: Limits,
         context: zmq.Context[Any] | None,
     ) -> Channel:
-        if bind is not None or (connect is not None and not isinstance(connect, str) and len(connect) != 1):
+        if bind is not None or (connect is not None and not isinstance(connect, str) and len(list(connect)) != 1):
             raise AddressError("a worker connects to the one address of its broker's backend", address=str(connect))
         self._heard = self._spoke = time.monotonic()
         self._lost = 0

@@ -29,7 +29,7 @@ LAYERS = [
     {"protocol", "protocol.handle", "protocol.ledger", "protocol.newest", "protocol.speakers", "protocol.tags"},
     {"protocol.message", "protocol.audience", "protocol.words", "protocol.desk", "protocol.parcels"},
     {"protocol.inbox", "protocol.outbox", "protocol.program", "protocol.calls", "protocol.jobs", "methods"},
-    {"protocol.relay", "protocol.window", "progress"},
+    {"protocol.relay", "protocol.window", "progress", "replies"},
     {"addresses", "guard", "steps", "ending", "service", "waking"},
     {"connections", "parts"},
     {"channel"},
@@ -93,7 +93,7 @@ def name_of(path):
 
 
 TREES = {name_of(path): ast.parse(path.read_text()) for path in ROOT.rglob("*.py")}
-ROOMS = sorted(name for name in TREES if not name.startswith("cli"))
+ROOMS = sorted(name for name in TREES if name.partition(".")[0] != "cli")
 PEOPLE = sorted(set(TREES) - set(ROOMS))
 
 

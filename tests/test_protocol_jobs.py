@@ -1,7 +1,7 @@
 """The broker's books against random clients, workers, deaths and silences.
 
-Whatever happens, each task ends in exactly one result or one error at its client, unless that has gone or given it up; no
-worker is given more than it has slots for; and what is counted adds up.
+Whatever happens, each task ends in exactly one result or one error at its client, unless that has gone or given it up;
+no worker is given more than it has slots for; and what is counted adds up.
 """
 
 from __future__ import annotations

@@ -272,7 +272,7 @@ def test_map_of_things_larger_than_its_window(pair):
 
 
 def test_map_raises_what_was_raised_and_gives_the_rest_up(pair):
-    client, server = pair
+    client, _ = pair
     results = client.map("fail", ["first", "second", "third"])
     with pytest.raises(npt.RemoteError, match="first"):
         next(results)

@@ -366,8 +366,8 @@ def test_junk_is_refused_and_the_good_goes_on(serve, calling, broker, sockets_of
             socket.send_multipart(parts)
     for address in (server.address, broker.frontend):
         assert calling(connect=address).call("double", np.arange(3)).tolist() == [0, 2, 4]
-    assert server.statistics().malformed >= len(junk()) - 3
-    assert broker.statistics().malformed >= len(junk()) - 3
+    assert server.statistics().malformed >= 10
+    assert broker.statistics().malformed >= 20
 
 
 def test_a_client_survives_junk(calling, new_wire):

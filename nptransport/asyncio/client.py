@@ -165,7 +165,7 @@ class Client(Requesting):
                 if self._channel.closing:
                     return
                 self._expire(time.monotonic())
-        except Exception as error:  # whatever it was, nobody is to wait for ever
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody is to wait for ever
             self._end_all(error)
         finally:
             self._pumping = None

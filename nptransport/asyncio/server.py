@@ -103,7 +103,7 @@ class AwaitingServing(Serving):
                 result = await asyncio.get_running_loop().run_in_executor(
                     self._pool, lambda: context.run(method.function, *args, **kwargs)
                 )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the client hears of it
             return self._fail(task, Failure.of(error))
         return self._succeed(task, result)
 

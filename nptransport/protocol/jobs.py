@@ -1,6 +1,6 @@
 """A broker's books: whose task each is, which worker has it, and who is there. No socket, and no clock.
 
-Tell it what was heard, and what time it is; :attr:`Jobs.out` is then what is to be sent. The promise that it keeps: each
+Tell it what was heard, and what time it is; :attr:`Jobs.out` is then what is to be sent. The promise it keeps: each
 task of a client that is there ends in exactly one result or one error.
 """
 
@@ -329,8 +329,10 @@ class Jobs:
 
     def rest(self, now: float) -> None:
         """This process stood still; nobody else is to be blamed for the silence."""
-        for each in [*self._workers.values(), *self._clients.values()]:
-            each.heard = now
+        for worker in self._workers.values():
+            worker.heard = now
+        for client in self._clients.values():
+            client.heard = now
 
     # What is told
 

@@ -259,7 +259,7 @@ class WorkerState:
 
 @dataclass(frozen=True)
 class BrokerStatistics:
-    """What a broker has done so far. Each task that was taken is waiting or running, or has ended in one of four ways."""
+    """What a broker has done so far. Each task that was taken waits, runs, or has ended in one of four ways."""
 
     tasks: int
     """Tasks that were taken."""

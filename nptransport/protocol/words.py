@@ -1,7 +1,7 @@
 """What clients, servers, brokers and workers say to each other: the first part of their messages.
 
-A word is a msgpack array: the version of the format, its kind, the fields that its kind has, and, for all that is about
-one call, that call's number. Where it brings a payload, the frames of that follow, as ``encode`` makes them. No metadata
+A word is a msgpack array: the version of the format, its kind, the fields that its kind has, and, if it is about one
+call, that call's number. Where it brings a payload, the frames of that follow, as ``encode`` makes them. No metadata
 and no text begins as an array does, so a word is never taken for another message.
 """
 
@@ -153,9 +153,8 @@ def _read(head: bytes) -> Word:
         raise _malformed(head)
     checks, numbered = _KINDS[kind]
     number = 0
-    if numbered:
-        if not fields or type(number := fields.pop()) is not int or not 0 <= number < 2**64:
-            raise _malformed(head)
+    if numbered and (not fields or type(number := fields.pop()) is not int or not 0 <= number < 2**64):
+        raise _malformed(head)
     if len(fields) != len(checks) or not all(check(field) for check, field in zip(checks, fields, strict=True)):
         raise _malformed(head)
     return Word(kind, tuple(fields), number)
