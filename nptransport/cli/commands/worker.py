@@ -1,0 +1,135 @@
+"""``nptransport worker``: offers the functions of a module to a broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+
+import click
+
+import nptransport as npt
+
+from ..exits import ExitCode, Stop
+from ..options import POSITIVE, as_limits, check_addresses, json_option, limit_option
+from ..pool.crew import Crew
+from ..pool.registry import load
+from ..signals import interruptible
+
+__all__ = ["command"]
+
+_LOOK = 0.1  # seconds between two looks whether somebody wants it to end
+_MORE = 1.0  # seconds that a process needs to end, beyond the grace time of its task
+
+
+@click.command("worker", short_help="Do the tasks that a broker gives out.")
+@click.argument("module", metavar="MODULE[:OBJECT]")
+@click.option("--connect", metavar="ADDRESS", required=True, help="The broker's backend.")
+@click.option(
+    "--slots", type=click.IntRange(min=1), default=1, show_default=True, help="Tasks at one time, in threads."
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Workers, each a process that is started again when it dies.",
+)
+@click.option("--name", help="What the broker calls it; host and process otherwise.")
+@click.option("--interval", type=POSITIVE, default=1.0, show_default=True, help="Seconds between signs of life.")
+@click.option(
+    "--grace", type=POSITIVE, default=10.0, show_default=True, help="Seconds to finish tasks when it is to end."
+)
+@click.option("--parent", type=int, hidden=True)
+@json_option
+@limit_option
+def command(
+    module: str,
+    connect: str,
+    slots: int,
+    processes: int,
+    name: str | None,
+    interval: float,
+    grace: float,
+    parent: int | None,
+    as_json: bool,
+    limit_bytes: int,
+) -> int:
+    """Offer the functions of MODULE until Ctrl-C or SIGTERM; what is being worked on is finished first.
+
+    MODULE is importable from here, and has a registry; or OBJECT in it is one, or a function:
+
+    \b
+    methods = npt.Methods()
+    @methods.method
+    def blur(image, sigma=2.0): ...
+
+    \b
+    nptransport worker filters --connect tcp://broker-host:5556 --processes 4
+    """
+    check_addresses([], [connect])
+    if processes > 1:
+        arguments = [module, "--connect", connect, "--slots", str(slots), "--interval", str(interval)]
+        arguments += ["--grace", str(grace), "--limit-bytes", str(limit_bytes), "--parent", str(os.getpid())]
+        return _lead([*arguments, *(["--json"] if as_json else [])], processes, grace, as_json)
+    methods = load(module)
+    with (
+        interruptible() as interruption,
+        npt.Worker(
+            connect=connect,
+            slots=slots,
+            methods=methods,
+            name=name,
+            interval=interval,
+            linger=grace,
+            limits=as_limits(limit_bytes),
+        ) as worker,
+    ):
+        failures: list[Exception] = []
+        serving = threading.Thread(target=_serve, args=(worker, failures), daemon=True)
+        serving.start()
+        _say(as_json, "working", methods=sorted(methods.signatures), slots=slots, connect=connect, pid=os.getpid())
+        while serving.is_alive() and not interruption and (parent is None or os.getppid() == parent):
+            serving.join(_LOOK)
+        worker.close(linger=grace)
+        statistics = worker.statistics()
+        _say(as_json, "summary", results=statistics.results, errors=statistics.errors, undone=statistics.begun)
+    for failure in failures:
+        raise failure
+    if statistics.begun:
+        raise Stop(ExitCode.FAILED, f"{statistics.begun} tasks were not finished in time; they go to other workers")
+    return ExitCode.OK
+
+
+def _serve(worker: npt.Worker, failures: list[Exception]) -> None:
+    try:
+        worker.serve()
+    except npt.TransportError as error:
+        failures.append(error)
+
+
+def _lead(arguments: list[str], processes: int, grace: float, as_json: bool) -> int:
+    def on_death(code: int) -> None:
+        _say(as_json, "died", code=code)
+
+    crew = Crew([sys.executable, "-m", "nptransport", "worker", *arguments], processes, on_death)
+    with interruptible() as interruption:
+        try:
+            crew.work(interruption)
+        finally:
+            gently = crew.end(grace + _MORE)
+    if not gently:
+        raise Stop(ExitCode.FAILED, "not every worker finished in time; their tasks go to others")
+    return ExitCode.OK
+
+
+def _say(as_json: bool, event: str, **facts: object) -> None:
+    if as_json:
+        click.echo(json.dumps({"event": event, **facts}))
+    elif event == "working":
+        click.echo(f"offers {', '.join(facts['methods'])} to {facts['connect']}", err=True)  # type: ignore[arg-type]
+    elif event == "died":
+        click.echo(f"a worker died (exit code {facts['code']}); another takes its place", err=True)
+    else:
+        click.echo(f"{facts['results']} results, {facts['errors']} errors", err=True)

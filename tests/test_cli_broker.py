@@ -1,0 +1,126 @@
+"""``nptransport broker``, ``worker`` and ``workers`` as people run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import PROGRAM, Running, run, wait_until
+
+import nptransport as npt
+
+MODULE = """
+import os, time
+import nptransport as npt
+methods = npt.Methods()
+
+@methods.method
+def double(x):
+    return 2 * x
+
+@methods.method
+def who():
+    return os.getpid()
+
+@methods.method
+def slow(seconds):
+    time.sleep(seconds)
+    return "done"
+
+def alone(x):
+    return -x
+"""
+
+
+@contextmanager
+def running(folder: Path, *arguments: str, cwd: Path | None = None) -> Iterator[Running]:
+    folder.mkdir()
+    before = os.getcwd()
+    os.chdir(cwd or before)
+    try:
+        process = Running([*PROGRAM, *arguments, "--json"], folder)
+    finally:
+        os.chdir(before)
+    try:
+        yield process
+    finally:
+        process.process.terminate()
+        try:
+            process.process.wait(20)
+        finally:
+            process.process.kill()
+            process.process.wait()
+
+
+@pytest.fixture(name="broker")
+def broker_fixture(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    (tmp_path / "tasks.py").write_text(MODULE)
+    where = ["--frontend", "tcp://127.0.0.1:*", "--backend", "tcp://127.0.0.1:*"]
+    with running(tmp_path / "broker", "broker", *where) as process:
+        yield process.event("listening")
+
+
+def test_a_crew_is_kept_up(tmp_path: Path, broker: dict[str, Any]) -> None:
+    arguments = ["worker", "tasks", "--connect", broker["backend"], "--processes", "2", "--interval", "0.5"]
+    with running(tmp_path / "crew", *arguments, cwd=tmp_path) as crew, npt.Client(connect=broker["frontend"]) as client:
+
+        def there() -> list[dict[str, Any]]:
+            found = client.call("nptransport.broker", timeout=10)["workers"]
+            return list(found.values()) if len(found) == 2 else []
+
+        wait_until(there)
+        assert (client.call("double", np.arange(3), timeout=10) == [0, 2, 4]).all()
+        first = client.call("who", timeout=10)
+        os.kill(first, signal.SIGKILL)
+        assert crew.event("died")["code"] == -signal.SIGKILL
+        wait_until(lambda: all(str(first) != str(each["name"]).rpartition(":")[2] for each in there()) and there())
+        shown = run("workers", broker["frontend"])
+        assert "double, slow, who" in shown.stdout
+        assert "2 workers" in shown.stdout
+        state = json.loads(run("workers", broker["frontend"], "--json").stdout)
+        assert len(state["workers"]) == 2
+        crew.process.send_signal(signal.SIGTERM)
+        assert crew.wait() == 0
+
+
+def test_a_task_is_finished_before_the_end(tmp_path: Path, broker: dict[str, Any]) -> None:
+    arguments = ["worker", "tasks:methods", "--connect", broker["backend"]]
+    with running(tmp_path / "worker", *arguments, cwd=tmp_path) as worker:
+        assert worker.event("working")["methods"] == ["double", "slow", "who"]
+        with npt.Client(connect=broker["frontend"]) as client:
+            future = client.submit("slow", 0.5, timeout=20)
+            wait_until(lambda: client.call("nptransport.broker", timeout=10)["running"] == 1)
+            worker.process.send_signal(signal.SIGTERM)
+            assert future.result() == "done"
+        assert worker.wait() == 0
+        assert worker.event("summary")["results"] == 1
+
+
+def test_a_function_by_its_name(tmp_path: Path, broker: dict[str, Any]) -> None:
+    arguments = ["worker", "tasks:alone", "--connect", broker["backend"]]
+    with running(tmp_path / "worker", *arguments, cwd=tmp_path), npt.Client(connect=broker["frontend"]) as client:
+        assert client.call("alone", 3, timeout=20) == -3
+
+
+def test_what_cannot_be_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "empty.py").write_text("x = 1\n")
+    connect = ["--connect", "tcp://127.0.0.1:9"]
+    for arguments, text in (
+        (["worker", "no.such.module", *connect], "cannot import no.such.module"),
+        (["worker", "os:getpid", "--connect", "127.0.0.1:1"], "expected tcp://HOST:PORT"),
+        (["worker", "json", *connect], "has no methods = npt.Methods()"),
+        (["worker", "json:nothing", *connect], "json has no nothing"),
+        (["broker", "--frontend", "tcp://127.0.0.1:*"], "give --backend ADDRESS"),
+    ):
+        done = run(*arguments)
+        assert done.returncode == 2, done.stderr
+        assert text in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert run("workers", "tcp://127.0.0.1:9", "--timeout", "0.1").returncode == 3
