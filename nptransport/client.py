@@ -161,6 +161,8 @@ class Client(Requesting):
                         window.add(reply.call)
                         if not ordered:
                             reply.add_done_callback(lambda reply: done.put(cast("Reply", reply)))
+                        if next(iter(pending)).done() if ordered else not done.empty():
+                            break  # one in, one out: who makes the items may take their time
                     if not pending:
                         return
                     reply = next(iter(pending)) if ordered else done.get()

@@ -182,7 +182,7 @@ class Requesting(Receiving):
                 self._channel.reconnect_all()
             if connections.disconnects != self._lost:
                 self._lost = connections.disconnects
-                self._calls.send_again()
+                self._calls.send_again(now)
         self._expire(now)
 
     def _expire(self, now: float) -> None:

@@ -86,6 +86,8 @@ class Client(Requesting):
                         if not ordered:
                             task.add_done_callback(done.put_nowait)
                         del call, task
+                        if next(iter(pending)).done() if ordered else not done.empty():
+                            break  # one in, one out: who makes the items may take their time
                     if not pending:
                         return
                     first = next(iter(pending)) if ordered else await done.get()

@@ -77,6 +77,7 @@ class Calls:
         self._writer = Writer()
         self._held_until = 0.0
         self._broker: str | None = None
+        self._fresh = False  # whether all has been sent again since a broker said who it is
         self._interval = 0.0  # of the broker's words and of ours; 0 as long as there is no broker
         self._heard = self._spoke = 0.0
 
@@ -124,9 +125,11 @@ class Calls:
     def anything_to_send(self, now: float) -> bool:
         return bool(self._words) or (bool(self._unsent) and now >= self._held_until)
 
-    def send_again(self) -> None:
+    def send_again(self, now: float) -> None:
         """A connection has ended, and what was on its way, or being worked on behind it, may have gone with it."""
         self._words.clear()
+        self._spoke = now  # a broker that is new is to hear of the calls first, or it would ask for them
+        self._fresh = True
         self._held_until = 0.0
         self._unsent = dict.fromkeys(self.outstanding)
 
@@ -150,12 +153,12 @@ class Calls:
         elif word.kind == "room":
             self._held_until = 0.0
         elif word.kind == "who":
-            self.send_again()  # it has given us up, and everything with us
+            self.send_again(now)  # it has given us up, and everything with us
         elif word.kind == "here":
             broker, self._interval = word.fields
-            if self._broker not in (None, broker):
-                self.send_again()  # another life of it, which knows nothing of our calls
-            self._broker = broker
+            if self._broker not in (None, broker) and not self._fresh:
+                self.send_again(now)  # another life of it, which knows nothing of our calls
+            self._broker, self._fresh = broker, False
 
     # Time
 
@@ -164,7 +167,7 @@ class Calls:
         if not self._interval or not self.outstanding:
             self._heard = now
             return True
-        if now - self._spoke >= self._interval:
+        if now - self._spoke >= self._interval and not self._unsent:  # calls are signs of life, too
             self._spoke = now
             self._words.append(self._writer.word("alive", self._interval))
         if now - self._heard > _MISSES * self._interval:
