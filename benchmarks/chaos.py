@@ -1,4 +1,4 @@
-"""Kills workers with -9, and now and then the broker, while a client has arrays worked on; then judges what was recorded.
+"""Kills workers with -9, now and then the broker, while a client has arrays worked on; then judges what was recorded.
 
     python benchmarks/chaos.py                                  # 20,000 tasks of 8 KB to 8 MB, 200 kills
     python benchmarks/chaos.py --tasks 500 --kills 10 --seed 7
@@ -114,7 +114,7 @@ def make_tasks(count: int, largest: int, seed: int, history: Any) -> Iterator[di
 
 
 def pace(tasks: Iterator[Any], count: int, kills: int, processes: Processes, begun: list[int]) -> Iterator[Any]:
-    """No faster than the killing, which has to wait for workers to come up: kills at the end would meet nobody at work."""
+    """No faster than the killing, which waits for workers to come up: kills at the end would meet nobody at work."""
     for index, task in enumerate(tasks):
         while processes.kills < index * kills // count - 1:
             time.sleep(0.002)
@@ -192,8 +192,8 @@ def judge(folder: Path) -> bool:
     twice = sum(count - 1 for count in ended.values())
     again = sum(count - 1 for count in executed.values())
     print(
-        f"{len(begun)} tasks: {len(ended)} results, {failed} errors, {lost} lost, {twice} delivered twice, {wrong} wrong; "
-        f"{again} re-executions, {facts.get('resent')} calls sent again, {facts.get('late')} late answers dropped"
+        f"{len(begun)} tasks: {len(ended)} results, {failed} errors, {lost} lost, {twice} twice, {wrong} wrong;"
+        f" {again} re-executions, {facts.get('resent')} calls sent again, {facts.get('late')} late answers dropped"
     )
     return bool(begun) and not (lost or twice or wrong or facts.get("outstanding"))
 

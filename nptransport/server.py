@@ -27,6 +27,7 @@ class ThreadedServing(Serving):
 
     def _set_up_threads(self) -> None:
         self._inline = False
+        self._handlers: set[int] = set()  # threads
         self._finishing = threading.Lock()
         self._ended = threading.Event()
         self._ended.set()
@@ -107,9 +108,11 @@ class ThreadedServing(Serving):
         return count
 
     def _work(self) -> None:
+        self._handlers.add(threading.get_ident())
         while (task := self._tasks.get()) is not None:
             self._finished.put(self._handle(task))
             self._waker.wake()
+        self._handlers.discard(threading.get_ident())
 
     def _wind_up(self, workers: list[threading.Thread]) -> None:
         """Let the handlers finish; where it is to end, within the grace time."""
@@ -145,9 +148,9 @@ class ThreadedServing(Serving):
         if not hasattr(self, "_waker"):
             channel.close()
             return
-        if self._server == threading.get_ident():
-            return
         self._waker.wake()
+        if threading.get_ident() in (self._server, *self._handlers):
+            return  # it cannot wait for itself
         self._ended.wait(self._linger + 2 * SLICE)
         if self._ended.is_set():
             with self._finishing:

@@ -13,13 +13,15 @@ import pytest
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ALONE = [
     "asyncio_publish.py",
+    "asyncio_requests.py",
     "asyncio_stream.py",
     "latest_only.py",
     "nested_payload.py",
     "pyzmq_program.py",
     "topics.py",
+    "worker_pool.py",
 ]
-PAIRED = ["camera.py", "consumer.py", "producer.py", "viewer.py"]
+PAIRED = ["camera.py", "consumer.py", "producer.py", "requests_client.py", "requests_server.py", "viewer.py"]
 
 
 def start(name: str, *arguments: str) -> subprocess.Popen[str]:
@@ -45,6 +47,8 @@ def test_example_is_short(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ALONE)
 def test_example_runs(name: str) -> None:
+    if name == "worker_pool.py":
+        pytest.importorskip("scipy")
     assert output(start(name))
 
 
@@ -53,6 +57,15 @@ def test_producer_and_consumer(tmp_path: Path) -> None:
     consumer, producer = start("consumer.py", address), start("producer.py", address)
     assert "sent 100 frames" in output(producer)
     assert "received 100 frames, missed 0" in output(consumer)
+
+
+def test_requests(tmp_path: Path) -> None:
+    address = f"ipc://{tmp_path}/s"
+    client, server = start("requests_client.py", address), start("requests_server.py", address)
+    said = output(client)
+    assert "sum 307200" in said
+    assert "WrongArguments: missing a required argument: 'image'" in said
+    assert "answered" in output(server)
 
 
 @pytest.mark.parametrize(("source", "frames"), [("clip.mp4", 12), ("no such clip", 100)])  # nobody's webcam is touched

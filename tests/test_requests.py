@@ -410,9 +410,15 @@ def test_serving_ends_after_a_time_and_goes_on(face, new_address):
         face.run(server.serve(timeout=0.02))
 
 
-def test_a_handler_may_end_its_server(serve, calling, new_address, face):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_handler_may_end_its_server(serve, calling, new_address, face, threads):
     served = []
-    server = serve({"end": lambda: served[0]._stop()}, bind=new_address())
+
+    async def end_soon():
+        await served[0].close()
+
+    end = end_soon if face.name == "asyncio" else lambda: served[0].close()
+    server = serve({"end": end}, bind=new_address(), threads=threads)
     served.append(server.server)
     client = calling(connect=server.address)
     assert client.call("end") is None
