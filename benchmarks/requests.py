@@ -23,10 +23,10 @@ from typing import Any
 # The folder of this file would stand in front of the package named like it.
 sys.path[:] = [path for path in sys.path if not path.endswith("benchmarks")]
 
-import numpy as np
-import zmq
+import numpy as np  # noqa: E402 - below what makes the imports of others safe
+import zmq  # noqa: E402
 
-import nptransport as npt
+import nptransport as npt  # noqa: E402
 
 SPAWN = multiprocessing.get_context("spawn")
 

@@ -79,14 +79,56 @@ class Client(Requesting):
             DecodeError: the result cannot be decoded.
             ConnectionClosed, MisuseError: the client cannot be used any more, or not here.
         """
-        call = self._prepare(method, args, kwargs, timeout, None, keep=False)
-        self._begin(call)
+        alone = not kwargs and len(args) == 1 and not self._shared and not self._calls.outstanding
+        if alone and self._leading.acquire(blocking=False):
+            try:
+                self._channel.check_usable()
+                call = self._call_at_once(method, args[0], timeout)
+            finally:
+                self._leading.release()
+            if call.done:
+                return call.value()
+        else:
+            call = self._prepare(method, args, kwargs, timeout, None, keep=False)
+            self._begin(call)
         try:
             self._await(call)
         except BaseException:
             self._abandon(call)
             raise
         return call.value()
+
+    def _call_at_once(self, method: str, argument: Any, timeout: float | None) -> Call:
+        """A call where there is no other: sent, and its answer taken, without the books unless something comes between.
+        A short cut."""
+        call = self._prepare(method, (argument,), {}, timeout, None, keep=False)
+        channel = self._channel
+        if call.started - self._looked > SLICE / 2:
+            self._look(call.started)
+        number = self._calls.reserve()
+        head = self._writer.about(number, "call", method, call.form, 1)
+        parcel = call.parcel
+        copied = None if parcel.copied is parcel.frames else [head, *parcel.copied]
+        if self._calls.anything_to_send(call.started) or not channel.try_send([head, *parcel.frames], copied):
+            self._begin(call)
+            return call
+        first = None
+        try:
+            first = channel.receive_for_a_while(SLICE if timeout is None else min(SLICE, timeout))
+        except BaseException:
+            with self._lock:
+                self._calls.adopt(call, number)
+            self._abandon(call)
+            raise
+        if first is not None and first[-8:] == head[-8:] and first[:-8] == self._result_start:
+            self._calls.begun += 1
+            self._end(call, True, len(first))
+            return call
+        with self._lock:
+            self._calls.adopt(call, number)
+        if first is not None:
+            self._take(first)
+        return call
 
     def submit(self, method: str, /, *args: Any, timeout: float | None = None, **kwargs: Any) -> Future[Any]:
         """As :meth:`call`, and return at once with the future of the result.

@@ -21,7 +21,7 @@ from .methods import is_name
 from .protocol.calls import Call, Calls
 from .protocol.message import ClientStatistics
 from .protocol.parcels import Parcels
-from .protocol.words import Form, Reader, Word
+from .protocol.words import Form, Reader, Word, Writer
 from .receiving import Receiving
 
 __all__ = ["MAX_BYTES", "SLICE", "WINDOW_BYTES", "WINDOW_CALLS", "Requesting"]
@@ -66,7 +66,8 @@ class Requesting(Receiving):
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._calls = Calls()
-        self._reader = Reader()
+        self._reader, self._writer = Reader(), Writer()
+        self._result_start = self._writer.start("result")
         self._parcels = Parcels(limits, max_bytes, opened.on_release)
         self._looked = 0.0
         self._lost = 0  # connections that had ended when last looked
@@ -225,18 +226,22 @@ class Requesting(Receiving):
     def _answer(self, word: Word, nbytes: int) -> None:
         with self._lock:
             call = self._calls.answered(word, self._looked)
-        if call is None:
-            return
+        if call is not None:
+            self._end(call, word.kind == "result", nbytes)
+
+    def _end(self, call: Call, is_result: bool, nbytes: int) -> None:
+        """The answer of ``call`` is here, and its word has been taken."""
         try:
             letter = self._collect(self._channel.take_one(), None, nbytes)
             payload = letter.plan.payload(letter.parts)
-            if word.kind == "result":
+            if is_result:
                 self._calls.results += 1
                 call.result_bytes = letter.nbytes
                 call.end(payload)
                 return
             error: BaseException = _remote_error(call.method, payload)
         except DecodeError as problem:
+            self._channel.drop_rest()
             self._calls.malformed += 1
             error = problem
         self._calls.errors += 1

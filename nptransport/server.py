@@ -22,12 +22,16 @@ from .waking import Waker
 __all__ = ["Server", "ThreadedServing"]
 
 
+_QUICK = 0.001  # seconds
+
+
 class ThreadedServing(Serving):
     """A server whose handlers run in threads, and the thread that serves them: what a server and a worker share."""
 
     def _set_up_threads(self) -> None:
         self._inline = False
         self._handlers: set[int] = set()  # threads
+        self._unhurried = True  # whether the last call took so long that others may be waiting
         self._finishing = threading.Lock()
         self._ended = threading.Event()
         self._ended.set()
@@ -90,10 +94,13 @@ class ThreadedServing(Serving):
             if first is None:
                 return
             self._take(first)
-        self._take_in()
+        if self._unhurried and self._channel.readable():
+            self._take_in()  # what has come meanwhile, so that what was given up is not begun
         task = self._desk.next()
         if task is not None:
+            begun = time.monotonic()
             self._answer(self._handle(task))
+            self._unhurried = time.monotonic() - begun > _QUICK
 
     def _deal(self) -> None:
         """Give the threads what they have time for."""

@@ -49,8 +49,9 @@ class Call:
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """To be called for a call that is outstanding no more."""
         self.result, self.error, self.done = result, error, True
-        if self.settle is not None:
-            self.settle(self)
+        settle, self.settle = self.settle, None  # a future and its call would keep each other, and their client
+        if settle is not None:
+            settle(self)
 
     def value(self) -> Any:
         """The result, or the error raised."""
@@ -81,9 +82,9 @@ class Calls:
         self._interval = 0.0  # of the broker's words and of ours; 0 as long as there is no broker
         self._heard = self._spoke = 0.0
 
-    def begin(self, call: Call) -> None:
+    def begin(self, call: Call, number: int | None = None) -> None:
         """``call`` is to be sent."""
-        call.number = next(self._numbers)
+        call.number = next(self._numbers) if number is None else number
         if not self.outstanding:
             self._heard = call.started  # a broker owes us nothing as long as we want nothing
         self.outstanding[call.number] = call
@@ -98,6 +99,15 @@ class Calls:
     def unattended(self) -> bool:
         """Whether there is something to do that nobody waits for."""
         return self.background > 0 or bool(self._words)
+
+    def reserve(self) -> int:
+        """The number of a call that is begun at once, outside of these books."""
+        return next(self._numbers)
+
+    def adopt(self, call: Call, number: int) -> None:
+        """A call that was sent under that number is to be kept here after all."""
+        self.begin(call, number)
+        self.sent(call)
 
     # To send
 
@@ -199,8 +209,11 @@ class Calls:
     def cancel(self, number: int) -> bool:
         """The caller wants no answer any more; whether the call was outstanding."""
         call = self.drop(number)
-        self.cancelled += call is not None
-        return call is not None
+        if call is None:
+            return False
+        call.settle = None
+        self.cancelled += 1
+        return True
 
     def drop(self, number: int) -> Call | None:
         """The call is outstanding no more, and the other side is to know."""

@@ -33,7 +33,9 @@ class Parcels:
 
     def pack(self, payload: Any, *, keep: bool) -> Parcel:
         """``keep``: copy the small arrays, too, since the caller may change them before all has been sent."""
-        frames: list[Any] = list(self._encoder.encode(payload))
+        frames: list[Any] = self._encoder.encode(payload)
+        if len(frames) == 2 and len(frames[1]) <= SMALL and not keep:  # as most are that have to be quick
+            return Parcel(frames, frames, len(frames[0]) + len(frames[1]))
         copied: list[Any] = frames
         nbytes = sum(map(len, frames))
         if nbytes > SMALL or keep:

@@ -110,6 +110,10 @@ class Writer:
         """A word that is about no call."""
         return packing.pack([VERSION, kind, *fields])
 
+    def start(self, kind: str) -> bytes:
+        """What stands in front of the number, and of the byte before it, in words of a kind that has no fields."""
+        return self.about(0, kind)[:-8]
+
     def about(self, number: int, kind: str, *fields: Any) -> bytes:
         """A word about the call with that number."""
         key = (kind, *fields)
