@@ -34,6 +34,7 @@ MAX_BYTES = 2**30
 INTERVAL = 1.0
 LINGER = 5.0
 
+PARTING = 1.0  # seconds for clients to have read to the end
 _HIGH_WATER = 1000
 _STOOD_STILL = (
     0.5  # seconds between two looks, beyond what it sleeps, after which silence is nobody's fault but its own
@@ -307,7 +308,11 @@ class Brokering:
         self._stop()
         if self._jobs.begun:
             yield from self._clients.channel.draining()
-            yield from self._clients.channel.parting()
+            until = time.monotonic() + PARTING
+            for need in self._clients.channel.parting():
+                if time.monotonic() > until:
+                    return
+                yield need
 
     def _stop(self) -> None:
         self._closing = True

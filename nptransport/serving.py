@@ -25,7 +25,7 @@ from .protocol.words import PREFIX, Form, Reader, Word, Writer
 from .receiving import Letter, Receiving
 from .steps import Steps
 
-__all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Answer", "Serving"]
+__all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "PARTING", "Answer", "Serving"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +34,7 @@ MAX_BYTES = 2**28
 LINGER = 5.0
 SLICE = 0.1  # seconds after which who serves looks whether it is to end
 _LONGEST_TEXT = 100_000  # letters of an error
+PARTING = 1.0  # and for clients to have read to the end: one that does not read at all is not waited for any longer
 RETRY = 0.005  # and after which it tries again to hand out an answer that found no room
 
 
@@ -317,7 +318,11 @@ class Serving(Receiving):
         if self._channel.within_process or not self._channel.connections.refresh():
             return
         yield from self._channel.draining()
-        yield from self._channel.parting()
+        until = time.monotonic() + PARTING
+        for need in self._channel.parting():
+            if time.monotonic() > until:
+                return
+            yield need
 
     def _close_blocking(self) -> None:
         raise NotImplementedError
