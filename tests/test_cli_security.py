@@ -73,7 +73,7 @@ def test_proxy_top_and_view(tmp_path, security):
         assert proxy.wait() == 0
     summary = proxy.event("summary")
     assert summary["refused"] >= 2
-    assert set(summary["refusals"]) == {"key not allowed"}
+    assert "key not allowed" in summary["refusals"]
 
 
 @pytest.mark.parametrize("command", ["send", "recv", "top", "view", "proxy"])
