@@ -183,13 +183,11 @@ class Channel(Parts):
         """First part of the next message if it comes within a while, and within ``most`` seconds; else None."""
         if most is None or most >= _SLICE:
             try:
-                frame = self._recv(0, False)  # blocks for a slice: cheaper than to try, to fail and to poll
+                return self._begin(0)  # blocks for a slice: cheaper than to try, to fail and to poll
             except zmq.Again:
                 self.check_open()
                 self.look()
                 return None
-            self.more = frame.more
-            return frame.bytes
         first = self.try_receive()
         if first is None:
             if most > 0:

@@ -10,6 +10,7 @@ import numpy as np
 from .channel import Channel
 from .memory.leases import Leases
 from .protocol.audience import Audience, Outlet, Route
+from .protocol.copies import parts_of
 from .protocol.message import SubscriberState
 from .protocol.program import Parcel
 from .protocol.tags import Mode, Position, Word
@@ -181,12 +182,14 @@ class Distributor:
             self._drop(outlet, parcel.topic, "bytes")
             return
         head = [parcel.topic] if parcel.topic else []
-        self._channel.send_to_who_has_room([*head, *_views(outlet, parcel)], [*head, *parcel.frames])
+        self._channel.send_to_who_has_room([*head, *_views(outlet, parcel.frames)], [*head, *parcel.frames])
         outlet.sent += 1
 
     def _try_send(self, outlet: Outlet, head: bytes, parcel: Parcel) -> bool:
         """Small frames are copied; of large ones it gets views, which count as waiting for it until they have left."""
-        return self._channel.try_send([head, *_views(outlet, parcel)], [head, *parcel.frames])
+        opening, *rest = parts_of(parcel.frames, joined=not parcel.large)
+        first = head + opening
+        return self._channel.try_send([first, *_views(outlet, rest)], [first, *rest])
 
     def _drop(self, outlet: Outlet, topic: bytes, want: str) -> None:
         if want == "bytes":
@@ -289,11 +292,11 @@ class Distributor:
             yield positions[start : start + _POSITIONS]
 
 
-def _views(outlet: Outlet, parcel: Parcel) -> list[Any]:
-    """The frames of ``parcel``: of large ones views, which count as waiting for ``outlet`` until they have left."""
+def _views(outlet: Outlet, parts: list[Any]) -> list[Any]:
+    """``parts``: of large ones views, which count as waiting for ``outlet`` until they have left."""
     frames: list[Any] = []
     message = 1
-    for frame in parcel.frames:
+    for frame in parts:
         if isinstance(frame, np.ndarray):
             frames.append(outlet.waiting.view(frame, message))
             message = 0

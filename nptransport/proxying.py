@@ -11,7 +11,6 @@ import zmq
 from .addresses import Addresses
 from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
 from .channel import Channel
-from .codec import is_topic
 from .connections import refused
 from .curve import Curve
 from .errors import DecodeError
@@ -146,12 +145,9 @@ class Proxying(Broadcasting, Listening):
         return True
 
     def _take(self, first: bytes) -> None:
-        if not is_topic(first):
-            self._pass_on(b"", first)
-            return
-        topic = self._read_topic(first)
-        if topic is not None:
-            self._pass_on(topic, self._take_metadata())
+        opening = self._opening(first)
+        if opening is not None:
+            self._pass_on(*opening)
 
     def _heed(self, word: Word) -> None:
         for source, topic, following, began in word.positions:
@@ -159,10 +155,10 @@ class Proxying(Broadcasting, Listening):
             if line.note(source, following, began):
                 self._distributor.announce(line)
 
-    def _pass_on(self, topic: bytes, metadata: bytes) -> None:
+    def _pass_on(self, topic: str, metadata: bytes, buffer: bytes | None) -> None:
         relay = self._relay
-        letter = self._collect(metadata, None, len(topic))
-        line = relay.line(topic)
+        letter = self._collect(metadata, None, len(topic), buffer)
+        line = relay.line(topic.encode())
         if letter.envelope is not None:
             source, sequence, _ = letter.envelope
             if not line.note(source, sequence + 1, sequence):

@@ -15,6 +15,7 @@ from .curve import Curve
 from .endpoint import Endpoint
 from .errors import MisuseError, Timeout
 from .limits import DEFAULT_LIMITS, Limits
+from .protocol.copies import begin, whole
 from .protocol.handle import FREE, SendHandle
 from .protocol.message import PublisherStatistics
 from .protocol.program import Parcel, Program, Topic, check_topic
@@ -108,11 +109,18 @@ class Publishing(Broadcasting, Endpoint):
 
     def _publish_small(self, topic: Topic, metadata: bytes, array: Any, copy: bool) -> SendHandle | None:
         """A short cut for what most small messages are: one array, of a layout known."""
+        alone = whole(metadata, array)
         for outlet, head in zip(topic.outlets, topic.heads, strict=True):
-            if outlet.behind or outlet.untold or not self._channel.try_send_three(head, metadata, array):
-                self._distributor.offer(outlet, head, Parcel(topic.name, [metadata, array.data.cast("B")], 0))
+            if outlet.behind or outlet.untold:
+                sent = False
+            elif alone is not None:
+                sent = self._channel.try_send_one(head + alone)
             else:
+                sent = self._channel.try_send_pair(head + begin(metadata), array)
+            if sent:
                 outlet.sent += 1
+            else:
+                self._distributor.offer(outlet, head, Parcel(topic.name, [metadata, array.data.cast("B")], 0))
         self._program.count(topic, len(metadata) + array.nbytes)
         return None if copy else FREE
 

@@ -27,7 +27,7 @@ LAYERS = [
     {"blob", "sockets"},
     {"memory", "memory.pool", "memory.leases", "memory.allocator"},
     {"protocol", "protocol.handle", "protocol.ledger", "protocol.newest", "protocol.speakers", "protocol.tags"},
-    {"protocol.message", "protocol.audience"},
+    {"protocol.message", "protocol.audience", "protocol.copies"},
     {"protocol.inbox", "protocol.outbox", "protocol.program"},
     {"protocol.relay"},
     {"addresses", "guard", "steps", "ending", "service", "keys"},

@@ -95,7 +95,7 @@ class Route:
         self.name = name
         self.outlets: list[Outlet] = []
         self.heads: list[bytes] = []
-        """First part of the copy for each outlet."""
+        """What the copy for each outlet begins with."""
         self.plain = False
         """Whether a plain ZeroMQ subscriber wants it, too."""
         self.retained: Any = None
