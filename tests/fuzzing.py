@@ -24,6 +24,7 @@ from hostile import HEAD, check_error, pack, touch
 
 import nptransport as npt
 from nptransport.codec import Decoder
+from nptransport.protocol import copies
 from nptransport.protocol.audience import Audience, Route
 from nptransport.protocol.ledger import Ledger
 from nptransport.protocol.relay import Relay
@@ -128,6 +129,20 @@ def word(frames: Frames) -> str:
     return f"word of {min(len(result.positions), 3)}"
 
 
+def copy(frames: Frames) -> str:
+    """A message as a subscriber gets it: opened, it is what one would be without that wrapping."""
+    first, *rest = frames or [b""]
+    result = timed(lambda: copies.read(first, 0))
+    if isinstance(result, npt.DecodeError):
+        return judge(result, [])
+    topic, metadata, buffer = result
+    begun = copies.begin(metadata) if buffer is None else None
+    if not first.startswith(topic) or (begun is not None and topic + begun != first):
+        raise Violation(f"{result} is not what {first!r} holds")
+    parts = rest if buffer is None else [buffer, *rest]
+    return judge(timed(lambda: npt.decode([metadata, *parts], limits=LIMITS)), [metadata, *parts])
+
+
 def ledger(frames: Frames) -> str:
     """Accounts add up, whatever words and sequence numbers come."""
     book, notes = Ledger(), Relay()
@@ -185,12 +200,13 @@ TARGETS: dict[str, Callable[[], Callable[[Frames], str]]] = {
     "loads": lambda: loads,
     "stream": Stream,
     "word": lambda: word,
+    "copy": lambda: copy,
     "ledger": lambda: ledger,
     "audience": lambda: audience,
 }
 
 
-SHARES = {"decode": 5, "odd buffers": 2, "loads": 5, "stream": 3, "word": 3, "ledger": 1, "audience": 1}
+SHARES = {"decode": 5, "odd buffers": 2, "loads": 5, "stream": 3, "word": 2, "copy": 1, "ledger": 1, "audience": 1}
 """How many of 20 inputs each gets: the last two take many frames, and as many times as long."""
 
 
@@ -216,12 +232,16 @@ def corpus() -> dict[str, list[Frames]]:
     ]
     notices = [bytes([on]) + each for each in [*tags, b"", b"a", b"ab"] for on in (1, 0)]
     streams = [np.arange(start, start + 8, dtype="<u8").tobytes() for start in (0, 3, 2**62)]
+    wrapped = [
+        copies.parts_of(each, joined) for each in messages if each and each[0] > b"\x7f" for joined in (True, False)
+    ]
     return {
         "decode": messages,
         "odd buffers": messages,
         "loads": blobs + messages,
         "stream": messages,
         "word": [[each, document] for each in tags for document in words],
+        "copy": [[topic + part[0], *part[1:]] for topic in (b"", b"camera/left") for part in wrapped],
         "ledger": [words, streams, [*words, *streams]],
         "audience": [notices[start::5] for start in range(5)] + [notices[::-3], notices[:8] * 2],
     }
