@@ -121,11 +121,6 @@ class Channel(Parts):
         security.secure(self._socket, self._door.domain if self._door is not None else "")
 
     def _bind(self, address: str) -> None:
-        if self._security is None and is_open_to_others(address):
-            warn_once(
-                f"{address}: bound without security: whoever can reach this port can take part; "
-                "give security=npt.Curve.server(...), or bind to 127.0.0.1 (docs/security.md)"
-            )
         if address.startswith("ipc://") and answers(address):
             raise AddressError(f"{address}: in use by another process; stop it, or bind elsewhere", address=address)
         try:
@@ -135,6 +130,11 @@ class Channel(Parts):
         bound: Any = self._socket.get(zmq.LAST_ENDPOINT)
         self._bound.append(bound.rstrip(b"\0").decode())
         self.addresses.append(self._bound[-1])
+        if self._security is None and is_open_to_others(address):
+            warn_once(
+                f"{address}: bound without security: whoever can reach this port can take part; "
+                "give security=npt.Curve.server(...), or bind to 127.0.0.1 (docs/security.md)"
+            )
 
     def _connect(self, address: str) -> None:
         try:
@@ -341,9 +341,14 @@ class Channel(Parts):
 
     # The end
 
-    def draining(self) -> Steps[None]:
-        """Until libzmq and the system have handed on all that was sent, or whom it was sent to has left."""
-        quiet, left = 0, self.connections.disconnects
+    def draining(self, left: int | None = None) -> Steps[None]:
+        """Until libzmq and the system have handed on all that was sent, or whom it was sent to has left.
+
+        ``left``: how many had left when the waiting began, if that was before.
+        """
+        quiet = 0
+        if left is None:
+            left = self.connections.disconnects
         while quiet < 3 and not self.within_process:  # once may be between two of libzmq's steps
             yield Need.SETTLED
             connected = self.connections.refresh()

@@ -134,9 +134,10 @@ class Producing(Endpoint):
 
     def _flushing(self) -> Steps[None]:
         """Until everything that was sent has left this process, as far as that can be known."""
+        left = self._channel.connections.disconnects
         while self._outbox.in_flight.nbytes:
             yield Need.RELEASED
-        yield from self._channel.draining()
+        yield from self._channel.draining(left)
 
     def _close_blocking(self, linger: float | None = None) -> int:
         channel = self._channel

@@ -22,6 +22,7 @@ __all__ = [
     "json_option",
     "limit_option",
     "security_option",
+    "tell_if_open",
     "timeout_option",
     "watch_options",
 ]
@@ -49,18 +50,21 @@ def watch_options(function: F) -> F:
     return what(address_options(function))
 
 
-def check_addresses(bind: Sequence[str], connect: Sequence[str], security: npt.Curve | None = None) -> None:
-    """UsageError for what the library cannot know to be wrong on a command line; a word where anybody may come in."""
+def check_addresses(bind: Sequence[str], connect: Sequence[str]) -> None:
+    """UsageError for what the library cannot know to be wrong on a command line."""
     if not bind and not connect:
         raise click.UsageError("give --bind ADDRESS or --connect ADDRESS", click.get_current_context())
     for address in [*bind, *connect]:
         if address.startswith("inproc://"):
             raise npt.AddressError(f"{address}: reaches no other process; use ipc:// or tcp://", address=address)
+
+
+def tell_if_open(bind: Sequence[str], security: npt.Curve | None) -> None:
+    """A word where anybody may come in."""
     for address in bind:
         if security is None and address.startswith("tcp://") and not _OURS.match(address):
-            click.echo(
-                f"{address}: whoever can reach this port can take part; --security FILE keeps others out", err=True
-            )
+            said = f"{address}: whoever can reach this port can take part; --security FILE keeps others out"
+            click.echo(said, err=True)
 
 
 def security_option(function: F) -> F:

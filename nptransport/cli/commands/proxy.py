@@ -10,7 +10,7 @@ import click
 import nptransport as npt
 
 from ..exits import ExitCode, Stop
-from ..options import as_limits, check_addresses, json_option, limit_option, security_option
+from ..options import as_limits, check_addresses, json_option, limit_option, security_option, tell_if_open
 from ..signals import Interruption, interruptible
 
 __all__ = ["command"]
@@ -59,7 +59,7 @@ def command(
     ):
         if not bind and not connect:
             raise click.UsageError(f"give --{option} ADDRESS", click.get_current_context())
-        check_addresses(bind, connect, security)
+        check_addresses(bind, connect)
     with (
         interruptible() as interruption,
         npt.Proxy(
@@ -73,6 +73,7 @@ def command(
             security=security,
         ) as proxy,
     ):
+        tell_if_open([*frontend, *backend], security)
         _say(as_json, "listening", frontend=proxy.frontend, backend=proxy.backend)
         _serve(proxy, interruption)
         statistics = asdict(proxy.statistics())

@@ -17,6 +17,7 @@ from ..options import (
     json_option,
     limit_option,
     security_option,
+    tell_if_open,
     timeout_option,
 )
 from ..report import Report
@@ -60,13 +61,14 @@ def command(
     \b
     nptransport recv --bind tcp://*:5555 --out frames
     """
-    check_addresses(bind, connect, security)
+    check_addresses(bind, connect)
     with (
         interruptible() as interruption,
         npt.Consumer(bind=bind, connect=connect, limits=as_limits(limit_bytes), security=security) as consumer,
         Report(as_json=as_json) as report,
     ):
         _make_folder(out)
+        tell_if_open(bind, security)
         if bind:
             for address in consumer.addresses:
                 report.listening(address)

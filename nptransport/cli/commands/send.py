@@ -17,6 +17,7 @@ from ..options import (
     json_option,
     limit_option,
     security_option,
+    tell_if_open,
     timeout_option,
 )
 from ..report import Report
@@ -58,7 +59,7 @@ def command(
     \b
     nptransport send --connect tcp://camera-host:5555 --verify left.npy right.npy clip.mp4
     """
-    check_addresses(bind, connect, security)
+    check_addresses(bind, connect)
     limits = as_limits(limit_bytes)
     sources = _open_all(files, split, largest_piece(limits))
     with (
@@ -66,6 +67,7 @@ def command(
         npt.Producer(bind=bind, connect=connect, limits=limits, linger=0, security=security) as producer,
         Report(as_json=as_json) as report,
     ):
+        tell_if_open(bind, security)
         if bind:
             for address in producer.addresses:
                 report.listening(address)

@@ -12,6 +12,7 @@ from ..options import (
     json_option,
     limit_option,
     security_option,
+    tell_if_open,
     timeout_option,
     watch_options,
 )
@@ -69,13 +70,14 @@ def command(
     nptransport top tcp://camera-host:5556 --topic camera/ --sort latency
     """
     connect = (*addresses, *connect)
-    check_addresses(bind, connect, security)
+    check_addresses(bind, connect)
     with (
         interruptible() as interruption,
         npt.Subscriber(
             bind=bind, connect=connect, topics=(topic,), limits=as_limits(limit_bytes), security=security
         ) as subscriber,
     ):
+        tell_if_open(bind, security)
         if bind:
             announce(subscriber.addresses, as_json=as_json)
         feed = Feed(subscriber, topic, interruption, timeout)

@@ -10,7 +10,15 @@ import click
 import nptransport as npt
 
 from ..exits import ExitCode, Stop
-from ..options import as_limits, check_addresses, limit_option, security_option, timeout_option, watch_options
+from ..options import (
+    as_limits,
+    check_addresses,
+    limit_option,
+    security_option,
+    tell_if_open,
+    timeout_option,
+    watch_options,
+)
 from ..picture.view import View
 from ..signals import interruptible
 from ..watch.feed import Feed, announce
@@ -53,7 +61,7 @@ def command(
     nptransport view tcp://camera-host:5556 --topic lidar --path scan.ranges --save scan.png
     """
     connect = (*addresses, *connect)
-    check_addresses(bind, connect, security)
+    check_addresses(bind, connect)
     _check_packages()
     _check_file(save)
     with (
@@ -62,6 +70,7 @@ def command(
             bind=bind, connect=connect, topics=(topic,), latest=True, limits=as_limits(limit_bytes), security=security
         ) as subscriber,
     ):
+        tell_if_open(bind, security)
         if bind:
             announce(subscriber.addresses, as_json=False)
         view = View(Feed(subscriber, topic, interruption, timeout), topic=topic, path=path)
