@@ -251,6 +251,7 @@ class Distributor:
     def work(self, now: float) -> None:
         """What has to be done from time to time: notices, what was kept for want of room, and a word to everybody."""
         self.attend()
+        self._channel.retry_refused()
         if self.anyone_behind:
             for outlet in self.audience.outlets.values():
                 self._catch_up(outlet)

@@ -11,9 +11,9 @@ import zmq
 from .addresses import Addresses
 from .channel import Channel
 from .codec import is_topic
+from .curve import Curve
 from .errors import DecodeError
 from .limits import Limits
-from .log import warn
 from .protocol.copies import read
 from .protocol.speakers import Speakers
 from .protocol.tags import LONGEST, Kind, Mode, Word, is_tagged, read_tag, self_tag, tag
@@ -44,6 +44,7 @@ class Listening(Receiving):
         max_messages: int,
         limits: Limits,
         context: zmq.Context[Any] | None,
+        security: Curve | None = None,
     ) -> None:
         """Open the socket, and say who it is and how many ``prefixes`` it is going to ask for."""
         opened = channel(
@@ -54,6 +55,7 @@ class Listening(Receiving):
             max_part_bytes=limits.max_total_bytes,
             options=_OPTIONS,
             context=context,
+            security=security,
         )
         self._set_up_receiving(opened, limits)
         self._speakers = Speakers()
@@ -110,4 +112,5 @@ class Listening(Receiving):
         """Connect anew where somebody who promised to speak is silent: a network that has died without a word."""
         for connection in self._speakers.silent(time.monotonic()):
             if self._channel.reconnect(connection):
-                warn("%s: nothing heard any more, connecting anew", self._channel)
+                self._channel.complaints.say("%s: nothing heard any more, connecting anew", self._channel)
+        self._channel.retry_refused()

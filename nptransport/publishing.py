@@ -10,6 +10,8 @@ import zmq
 
 from .addresses import Addresses
 from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
+from .connections import refused
+from .curve import Curve
 from .endpoint import Endpoint
 from .errors import MisuseError, Timeout
 from .limits import DEFAULT_LIMITS, Limits
@@ -40,9 +42,10 @@ class Publishing(Broadcasting, Endpoint):
         limits: Limits = DEFAULT_LIMITS,
         linger: float = LINGER,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
     ) -> None:
         self._program = Program(limits)
-        self._open_backend(self._program, bind, connect, max_messages, max_bytes, retain, linger, context)
+        self._open_backend(self._program, bind, connect, max_messages, max_bytes, retain, linger, context, security)
         self._channel = self._backend
         self._attend_at = 0.0
         self._sending = False
@@ -65,6 +68,7 @@ class Publishing(Broadcasting, Endpoint):
                 subscribers=self._distributor.states(),
                 connections=self._channel.connections.count,
                 disconnects=self._channel.connections.disconnects,
+                **refused(self._channel.connections),
             )
 
     # Sending

@@ -12,12 +12,13 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel
+from .connections import refused
+from .curve import Curve
 from .ending import close_at_end
 from .errors import DecodeError
 from .latest import Arrival, Latest
 from .limits import Limits
 from .listening import Listening
-from .log import warn
 from .protocol.ledger import Ledger
 from .protocol.message import SubscriberStatistics
 from .protocol.program import check_topic
@@ -50,6 +51,7 @@ class Subscribing(Listening):
         max_bytes: int | None,
         limits: Limits,
         context: zmq.Context[Any] | None,
+        security: Curve | None = None,
     ) -> None:
         if max_age is not None and not max_age > 0:
             raise ValueError(f"max_age={max_age!r}: expected seconds above 0, or None")
@@ -59,7 +61,7 @@ class Subscribing(Listening):
         listed = [topics] if isinstance(topics, str) else topics
         prefixes = list(dict.fromkeys(check_topic(topic) for topic in listed))
         mode = Mode.LATEST if latest else Mode.QUEUE
-        self._open_frontend(channel, bind, connect, mode, len(prefixes), max_messages, limits, context)
+        self._open_frontend(channel, bind, connect, mode, len(prefixes), max_messages, limits, context, security)
         self._max_age = max_age
         self._ledger = Ledger()
         self._kept: Arrival | None = None
@@ -102,6 +104,7 @@ class Subscribing(Listening):
                 streams=ledger.statistics(),
                 connections=connections.count,
                 disconnects=connections.disconnects,
+                **refused(connections),
             )
 
     # What arrives
@@ -177,4 +180,4 @@ class Subscribing(Listening):
         return payload, letter.topic, envelope, letter.nbytes
 
     def _skipped(self, error: DecodeError) -> None:
-        warn("%s: skipped a message: %s", self._channel, error)
+        self._channel.complaints.say("%s: skipped a message: %s", self._channel, error)

@@ -30,8 +30,9 @@ LAYERS = [
     {"protocol.message", "protocol.audience", "protocol.copies"},
     {"protocol.inbox", "protocol.outbox", "protocol.program"},
     {"protocol.relay"},
-    {"addresses", "guard", "steps", "ending", "service"},
-    {"connections", "parts"},
+    {"addresses", "guard", "steps", "ending", "service", "keys"},
+    {"connections", "parts", "curve"},
+    {"doorkeeper"},
     {"channel"},
     {"asyncio.channel", "endpoint", "distributing"},
     {"producing", "receiving", "broadcasting"},
@@ -58,7 +59,7 @@ LAYERS = [
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
 OUTSIDE = {"numpy", "msgpack", "zmq"}
-SOCKETS = {"channel", "parts", "connections", "sockets", "asyncio.channel"}
+SOCKETS = {"channel", "parts", "connections", "sockets", "curve", "doorkeeper", "asyncio.channel"}
 PATTERNS = {
     "producing",
     "consuming",
