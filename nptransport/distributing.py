@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from .channel import Channel
 from .memory.leases import Leases
-from .protocol.audience import Audience, Outlet, Route
+from .protocol.audience import PATIENCE, PATIENCE_EARNED, Audience, Outlet, Route
 from .protocol.copies import parts_of
 from .protocol.message import SubscriberState
 from .protocol.program import Parcel
@@ -131,13 +132,15 @@ class Distributor:
         comes back through a thread."""
         if condition():
             return True
-        if not any(outlet.progresses() for outlet in outlets):
-            return False
-        for _ in range(2):  # the first word may be of what came back before
-            self._channel.await_release()
-            if condition():
-                return True
-        return False
+        reading = [outlet for outlet in outlets if outlet.progresses()]
+        left = most = max((outlet.patience for outlet in reading), default=0.0)
+        began = time.monotonic()
+        while left > 0 and not condition():
+            self._channel.await_release(left)
+            left = most - (time.monotonic() - began)
+        for outlet in reading:
+            outlet.patience = max(outlet.patience - (most - left), 0.0)
+        return condition()
 
     def _outlets(self, route: Route) -> list[Outlet]:
         return [*route.outlets, self.audience.plain] if route.plain else route.outlets
@@ -170,6 +173,7 @@ class Distributor:
             self._refuse(outlet, parcel, "bytes")
         elif self._try_send(outlet, head, parcel):
             outlet.sent += 1
+            outlet.patience = min(outlet.patience + PATIENCE_EARNED, PATIENCE)
             if outlet.untold:
                 outlet.untold.discard(parcel.topic)
         else:
