@@ -13,7 +13,8 @@ from children import PATIENCE
 class Cable:
     """Forwards what comes to its own address to another, and back."""
 
-    def __init__(self, address, *, notes=False):
+    def __init__(self, address, *, notes=False, fuses=None):
+        self._fuses = fuses  # gives, for each connection, the bytes after which it is cut; None for never
         self.passed = bytearray() if notes else None
         """What has passed in either direction."""
         host, port = address.removeprefix("tcp://").split(":")
@@ -45,7 +46,7 @@ class Cable:
                     near.close()
                     continue
                 far.settimeout(None)
-                line = _Line(near, far, self.passed)
+                line = _Line(near, far, self.passed, None if self._fuses is None else next(self._fuses))
                 with self._lock:
                     self._lines.append(line)
                     self.accepted += 1
@@ -81,8 +82,9 @@ class Cable:
 
 
 class _Line:
-    def __init__(self, near, far, passed):
+    def __init__(self, near, far, passed, fuse):
         self._ends = near, far
+        self._left = fuse
         self._passed = passed
         self.silent = threading.Event()
         self._ended = threading.Event()
@@ -95,7 +97,12 @@ class _Line:
                     return
                 if self._passed is not None:
                     self._passed += data
+                if self._left is not None:
+                    data = data[: self._left]
+                    self._left -= len(data)
                 target.sendall(data)
+                if self._left == 0:
+                    break
         if not self.silent.is_set():
             self.end()
 
