@@ -286,6 +286,7 @@ class Channel(Parts):
 
     def retry_refused(self) -> None:
         """Try again, now and then, where we were refused: libzmq does not. For who may use the socket."""
+        self.connections.refresh()
         if not self.connections.turned_away:
             return
         now = time.monotonic()

@@ -27,6 +27,8 @@ __all__ = ["MAX_MESSAGES", "Consuming"]
 # connection for ever if its high-water mark is changed while data flows.
 MAX_MESSAGES = 256
 
+_SOME = 0x3FF  # messages after which to take in who has come and gone: it is kept for us until we do
+
 
 class Consuming(Receiving):
     """State and steps of a consumer; the faces beside this add the waiting."""
@@ -96,6 +98,8 @@ class Consuming(Receiving):
                 raise
             payload = out
         self._inbox.received(letter.envelope, letter.nbytes)
+        if not self._inbox.messages & _SOME:
+            self._channel.connections.refresh()
         return payload, letter.topic, letter.envelope, letter.nbytes
 
     def _read(self, first: bytes) -> Letter:
