@@ -9,6 +9,7 @@ from .broker import Broker
 from .client import Client
 from .codec import decode, encode
 from .consumer import Consumer
+from .curve import Curve
 from .errors import (
     AddressError,
     AuthenticationError,
@@ -67,6 +68,7 @@ __all__ = [
     "ConnectionClosed",
     "Consumer",
     "ConsumerStatistics",
+    "Curve",
     "DecodeError",
     "EncodeError",
     "LimitExceeded",

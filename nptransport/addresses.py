@@ -11,11 +11,12 @@ from collections.abc import Iterable
 
 from .errors import AddressError
 
-__all__ = ["Addresses", "answers", "read_addresses", "refusal"]
+__all__ = ["Addresses", "answers", "is_open_to_others", "read_addresses", "refusal"]
 
 Addresses = str | Iterable[str] | None
 
 _TCP = r"tcp://(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]/\s;]+):(\d{1,5}|\*)"
+_LOOPBACK = r"127(\.\d+){3}|localhost|lo|\[::1\]|\[::ffff:127(\.\d+){3}\]"
 _IPC_PATH_BYTES = 107  # sockaddr_un holds 108 with the closing zero
 
 
@@ -76,6 +77,12 @@ def _check(address: str, *, bind: bool) -> None:
         raise _error(address, "shm:// is not in this release; use ipc:// within one host")
     else:
         raise _error(address, "expected tcp://HOST:PORT, ipc://PATH or inproc://NAME")
+
+
+def is_open_to_others(address: str) -> bool:
+    """Whether other machines may reach what is bound there."""
+    match = re.fullmatch(_TCP, address)
+    return match is not None and re.fullmatch(_LOOPBACK, match[1]) is None
 
 
 def answers(address: str) -> bool:

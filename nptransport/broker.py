@@ -25,8 +25,11 @@ class Broker(Brokering):
         limits: what is accepted of one message.
         linger: seconds that ``close`` gives the tasks that are here to be done.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
+        security: :class:`Curve`: who may take part, and nobody listens; for both sides, where ``frontend_security`` or
+            ``backend_security`` does not say otherwise for one.
 
     Raises:
+        AuthenticationError: ``security`` cannot be had.
         AddressError: an address is malformed, in use, or of a kind that this system lacks.
     """
 

@@ -16,6 +16,7 @@ import zmq
 from .addresses import Addresses
 from .channel import Channel, check_positive
 from .codec import BareDecoder, Encoder
+from .curve import Curve
 from .ending import close_at_end
 from .errors import DecodeError, LimitExceeded, Timeout
 from .limits import DEFAULT_LIMITS, Limits
@@ -47,7 +48,9 @@ _OPTIONS: dict[int, Any] = {zmq.ROUTER_MANDATORY: 1, zmq.ROUTER_HANDOVER: 1, zmq
 class _Side:
     """One of the two sockets: who is behind which connection, and what waits for whom."""
 
-    def __init__(self, bind: Addresses, limits: Limits, context: zmq.Context[Any] | None) -> None:
+    def __init__(
+        self, bind: Addresses, limits: Limits, context: zmq.Context[Any] | None, security: Curve | None
+    ) -> None:
         self.channel = Channel(
             zmq.ROUTER,
             bind,
@@ -56,6 +59,7 @@ class _Side:
             max_part_bytes=limits.max_total_bytes,
             options=_OPTIONS,
             context=context,
+            security=security,
         )
         self.channel.connections.departed = []
         self._peers: dict[int, bytes] = {}
@@ -99,6 +103,9 @@ class Brokering:
         limits: Limits = DEFAULT_LIMITS,
         linger: float = LINGER,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
+        frontend_security: Curve | None = None,
+        backend_security: Curve | None = None,
     ) -> None:
         check_positive(max_messages=max_messages, max_bytes=max_bytes)
         if not 0 < interval <= 3600:
@@ -112,9 +119,9 @@ class Brokering:
         self._encoder, self._decoder = Encoder(limits), BareDecoder(limits)
         self._malformed = self._undelivered = 0
         self._ticked = time.monotonic()
-        self._clients = _Side(frontend, limits, context)
+        self._clients = _Side(frontend, limits, context, frontend_security or security)
         try:
-            self._workers = _Side(backend, limits, context)
+            self._workers = _Side(backend, limits, context, backend_security or security)
         except BaseException:
             self._clients.channel.destroy()
             raise

@@ -13,6 +13,7 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel
+from .curve import Curve
 from .errors import ConnectionClosed, Timeout
 from .limits import DEFAULT_LIMITS, Limits
 from .progress import Progress
@@ -44,8 +45,10 @@ class Client(Requesting):
         max_bytes: bytes of arguments that wait for an answer before ``submit`` blocks; a larger call goes alone.
         limits: what is accepted of an answer, and what the servers accept.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
+        security: :class:`Curve`: who may take part, and nobody listens.
 
     Raises:
+        AuthenticationError: ``security`` cannot be had.
         AddressError: an address is malformed, in use, or of a kind that this system lacks.
     """
 
@@ -57,13 +60,14 @@ class Client(Requesting):
         max_bytes: int = MAX_BYTES,
         limits: Limits = DEFAULT_LIMITS,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
     ) -> None:
         self._leading = threading.Lock()  # whose holder uses the socket, for all
         self._followers = 0
         self._asleep = False
         self._shared = False  # whether anybody but the one who leads has ever had to be heard meanwhile
         self._thread: threading.Thread | None = None
-        self._set_up(Channel, bind, connect, max_bytes, limits, context)
+        self._set_up(Channel, bind, connect, max_bytes, limits, context, security)
         self._waker = Waker()
 
     def call(self, method: str, /, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from .channel import Channel
 from .memory.leases import Leases
-from .protocol.audience import Audience, Outlet, Route
+from .protocol.audience import PATIENCE, PATIENCE_EARNED, Audience, Outlet, Route
+from .protocol.copies import parts_of
 from .protocol.message import SubscriberState
 from .protocol.program import Parcel
 from .protocol.tags import Mode, Position, Word
@@ -130,13 +132,15 @@ class Distributor:
         comes back through a thread."""
         if condition():
             return True
-        if not any(outlet.progresses() for outlet in outlets):
-            return False
-        for _ in range(2):  # the first word may be of what came back before
-            self._channel.await_release()
-            if condition():
-                return True
-        return False
+        reading = [outlet for outlet in outlets if outlet.progresses()]
+        left = most = max((outlet.patience for outlet in reading), default=0.0)
+        began = time.monotonic()
+        while left > 0 and not condition():
+            self._channel.await_release(left)
+            left = most - (time.monotonic() - began)
+        for outlet in reading:
+            outlet.patience = max(outlet.patience - (most - left), 0.0)
+        return condition()
 
     def _outlets(self, route: Route) -> list[Outlet]:
         return [*route.outlets, self.audience.plain] if route.plain else route.outlets
@@ -169,6 +173,7 @@ class Distributor:
             self._refuse(outlet, parcel, "bytes")
         elif self._try_send(outlet, head, parcel):
             outlet.sent += 1
+            outlet.patience = min(outlet.patience + PATIENCE_EARNED, PATIENCE)
             if outlet.untold:
                 outlet.untold.discard(parcel.topic)
         else:
@@ -181,12 +186,14 @@ class Distributor:
             self._drop(outlet, parcel.topic, "bytes")
             return
         head = [parcel.topic] if parcel.topic else []
-        self._channel.send_to_who_has_room([*head, *_views(outlet, parcel)], [*head, *parcel.frames])
+        self._channel.send_to_who_has_room([*head, *_views(outlet, parcel.frames)], [*head, *parcel.frames])
         outlet.sent += 1
 
     def _try_send(self, outlet: Outlet, head: bytes, parcel: Parcel) -> bool:
         """Small frames are copied; of large ones it gets views, which count as waiting for it until they have left."""
-        return self._channel.try_send([head, *_views(outlet, parcel)], [head, *parcel.frames])
+        opening, *rest = parts_of(parcel.frames, joined=not parcel.large)
+        first = head + opening
+        return self._channel.try_send([first, *_views(outlet, rest)], [first, *rest])
 
     def _drop(self, outlet: Outlet, topic: bytes, want: str) -> None:
         if want == "bytes":
@@ -244,6 +251,7 @@ class Distributor:
     def work(self, now: float) -> None:
         """What has to be done from time to time: notices, what was kept for want of room, and a word to everybody."""
         self.attend()
+        self._channel.retry_refused()
         if self.anyone_behind:
             for outlet in self.audience.outlets.values():
                 self._catch_up(outlet)
@@ -288,11 +296,11 @@ class Distributor:
             yield positions[start : start + _POSITIONS]
 
 
-def _views(outlet: Outlet, parcel: Parcel) -> list[Any]:
-    """The frames of ``parcel``: of large ones views, which count as waiting for ``outlet`` until they have left."""
+def _views(outlet: Outlet, parts: list[Any]) -> list[Any]:
+    """``parts``: of large ones views, which count as waiting for ``outlet`` until they have left."""
     frames: list[Any] = []
     message = 1
-    for frame in parcel.frames:
+    for frame in parts:
         if isinstance(frame, np.ndarray):
             frames.append(outlet.waiting.view(frame, message))
             message = 0

@@ -9,9 +9,11 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel, check_positive
+from .connections import refused
+from .curve import Curve
 from .ending import close_at_end
 from .endpoint import Endpoint
-from .errors import MisuseError, Timeout
+from .errors import AuthenticationError, MisuseError, Timeout
 from .limits import Limits
 from .log import warn
 from .protocol.handle import FREE, SendHandle
@@ -41,6 +43,7 @@ class Producing(Endpoint):
         limits: Limits,
         linger: float,
         context: zmq.Context[Any] | None,
+        security: Curve | None = None,
     ) -> None:
         check_positive(max_messages=max_messages, max_bytes=max_bytes)
         self._linger = linger
@@ -51,9 +54,11 @@ class Producing(Endpoint):
             max_messages=max_messages,
             max_part_bytes=limits.max_total_bytes,
             context=context,
+            security=security,
         )
         self._outbox = Outbox(limits, max_messages, max_bytes, self._channel.on_release)
         self._looked = 0.0
+        self._refusals_seen = self._refused = 0  # how often we were refused; messages that were lost by it
         close_at_end(self)
         self._settled_at = 0  # messages sent when a connection was last seen to be there, or to have gone
 
@@ -72,6 +77,7 @@ class Producing(Endpoint):
             bytes_in_flight=self._outbox.in_flight.nbytes,
             connections=connections.count,
             disconnects=connections.disconnects,
+            **refused(connections),
         )
 
     def _send_like_before(self, payload: Any) -> bool:
@@ -94,6 +100,7 @@ class Producing(Endpoint):
         now = time.time()
         if now - self._looked > _LOOK:
             self._look()
+            channel.look()
             self._looked = now
         frames = outbox.pack(payload, now)
         handle = None
@@ -127,9 +134,10 @@ class Producing(Endpoint):
 
     def _flushing(self) -> Steps[None]:
         """Until everything that was sent has left this process, as far as that can be known."""
+        left = self._channel.connections.disconnects
         while self._outbox.in_flight.nbytes:
             yield Need.RELEASED
-        yield from self._channel.draining()
+        yield from self._channel.draining(left)
 
     def _close_blocking(self, linger: float | None = None) -> int:
         channel = self._channel
@@ -137,11 +145,11 @@ class Producing(Endpoint):
             return 0
         try:
             Channel.finish(channel, self._ending(), self._linger if linger is None else linger)
-            return 0
+            return self._report_refused()
         except MisuseError:  # another thread is waiting in send, and hears of the end now
             return self._report("another thread was using it") if self._undelivered() else 0
-        except Timeout as timeout:
-            return self._report(str(timeout))
+        except (Timeout, AuthenticationError) as error:
+            return self._report(str(error))
         finally:
             channel.close()
 
@@ -159,12 +167,21 @@ class Producing(Endpoint):
         """Take note of who is connected. Messages sent before that have had somebody to go to."""
         connections = self._channel.connections
         before = connections.disconnects
-        if connections.refresh() or connections.disconnects > before:
+        connections.refresh()
+        if connections.refused_us > self._refusals_seen:  # libzmq drops what was meant for who refuses us
+            self._refusals_seen = connections.refused_us
+            self._refused += self._outbox.messages - self._settled_at
+            self._settled_at = self._outbox.messages
+        if connections.count or connections.disconnects > before:
             self._settled_at = self._outbox.messages
 
     def _undelivered(self) -> int:
         """Messages that nobody can have got yet, at the least."""
-        return max(self._outbox.messages - self._settled_at, self._outbox.in_flight.count)
+        return self._refused + max(self._outbox.messages - self._settled_at, self._outbox.in_flight.count)
+
+    def _report_refused(self) -> int:
+        """Say it if messages were sent, without a wait, to somebody who then turned out to refuse us."""
+        return self._report("they went to somebody who refused us") if self._refused else 0
 
     def _report(self, why: str) -> int:
         """Say what the close leaves behind."""

@@ -43,14 +43,18 @@ class Receiving(Endpoint):
         self._channel = channel
         self._decoder = Decoder(limits)
 
-    def _collect(self, metadata: bytes, topic: str | None, nbytes: int) -> Letter:
-        """The rest of the message, as its ``metadata`` says that it is; ``nbytes`` have come before.
+    def _collect(self, metadata: bytes, topic: str | None, nbytes: int, buffer: bytes | None = None) -> Letter:
+        """The rest of the message, as its ``metadata`` says that it is; ``nbytes`` have come before, and ``buffer``.
 
         DecodeError if that cannot be read; what there is of the message is for the caller to drop.
         """
         channel = self._channel
         plan, envelope = self._decoder.plan(metadata)
-        if plan.alone is not None and plan.nbytes <= _SMALL and channel.more:  # as most messages are
+        if buffer is not None:
+            parts: list[Any] = [buffer]
+            if channel.more:
+                parts += channel.take(0, True)
+        elif plan.alone is not None and plan.nbytes <= _SMALL and channel.more:  # as most messages are
             parts = [channel.take_one()]
             if channel.more:
                 parts += channel.take(0, True)

@@ -13,6 +13,7 @@ import zmq
 from .addresses import Addresses
 from .channel import Channel, check_positive
 from .codec import BareDecoder
+from .curve import Curve
 from .ending import close_at_end
 from .errors import ConnectionClosed, DecodeError, EncodeError, RemoteError, Timeout
 from .limits import Limits
@@ -44,6 +45,7 @@ class Requesting(Receiving):
         max_bytes: int,
         limits: Limits,
         context: zmq.Context[Any] | None,
+        security: Curve | None,
     ) -> None:
         check_positive(max_bytes=max_bytes)
         opened = channel(
@@ -60,6 +62,7 @@ class Requesting(Receiving):
                 zmq.RECONNECT_IVL_MAX: 1000,
             },
             context=context,
+            security=security,
         )
         self._channel, self._decoder = opened, BareDecoder(limits)
         self._max_bytes = max_bytes

@@ -12,6 +12,7 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel
+from .curve import Curve
 from .errors import Timeout
 from .limits import DEFAULT_LIMITS, Limits
 from .methods import Methods
@@ -189,8 +190,10 @@ class Server(ThreadedServing):
         limits: what is accepted of one call, and what the clients accept.
         linger: seconds that ``close`` gives what is being worked on, and its answers.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
+        security: :class:`Curve`: who may take part, and nobody listens.
 
     Raises:
+        AuthenticationError: ``security`` cannot be had.
         AddressError: an address is malformed, in use, or of a kind that this system lacks.
     """
 
@@ -206,8 +209,11 @@ class Server(ThreadedServing):
         limits: Limits = DEFAULT_LIMITS,
         linger: float = LINGER,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
     ) -> None:
-        self._set_up(Channel, bind, connect, threads, methods, max_messages, max_bytes, limits, linger, context)
+        self._set_up(
+            Channel, bind, connect, threads, methods, max_messages, max_bytes, limits, linger, context, security
+        )
         self._set_up_threads()
         self._inline = threads == 1
 

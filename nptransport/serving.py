@@ -13,6 +13,7 @@ import zmq
 from .addresses import Addresses
 from .channel import Channel, check_positive
 from .codec import BareDecoder
+from .curve import Curve
 from .ending import close_at_end
 from .errors import DecodeError, EncodeError, Timeout
 from .limits import Limits
@@ -62,6 +63,7 @@ class Serving(Receiving):
         limits: Limits,
         linger: float,
         context: zmq.Context[Any] | None,
+        security: Curve | None,
     ) -> None:
         check_positive(threads=threads, max_messages=max_messages, max_bytes=max_bytes)
         self._threads, self._linger = threads, linger
@@ -71,7 +73,7 @@ class Serving(Receiving):
             for name in methods.signatures:
                 self._check_method(cast(Method, methods.find(name)))
             self._methods.include(methods)
-        opened = self._open(channel, bind, connect, max_messages, limits, context)
+        opened = self._open(channel, bind, connect, max_messages, limits, context, security)
         self._channel, self._decoder = opened, BareDecoder(limits)
         self._parcels = Parcels(limits, max_bytes, opened.on_release)
         self._desk = Desk()
@@ -91,6 +93,7 @@ class Serving(Receiving):
         max_messages: int,
         limits: Limits,
         context: zmq.Context[Any] | None,
+        security: Curve | None,
     ) -> Channel:
         options: dict[int, Any] = {
             zmq.ROUTER_MANDATORY: 1,  # or an answer to somebody who has left, or is full, would vanish
@@ -105,6 +108,7 @@ class Serving(Receiving):
             max_part_bytes=limits.max_total_bytes,
             options=options,
             context=context,
+            security=security,
         )
 
     def __del__(self) -> None:

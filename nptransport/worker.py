@@ -9,6 +9,7 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel
+from .curve import Curve
 from .limits import DEFAULT_LIMITS, Limits
 from .methods import Methods
 from .server import ThreadedServing
@@ -34,8 +35,10 @@ class Worker(Working, ThreadedServing):
         limits: what is accepted of one task, and what the clients accept.
         linger: seconds that ``close`` gives what is being worked on, and its answers.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
+        security: :class:`Curve`: who may take part, and nobody listens.
 
     Raises:
+        AuthenticationError: ``security`` cannot be had.
         AddressError: an address is malformed, or of a kind that this system lacks.
     """
 
@@ -50,9 +53,10 @@ class Worker(Working, ThreadedServing):
         limits: Limits = DEFAULT_LIMITS,
         linger: float = LINGER,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
     ) -> None:
         self._introduce(name, interval, limits)
-        self._set_up(Channel, None, connect, slots, methods, MAX_MESSAGES, MAX_BYTES, limits, linger, context)
+        self._set_up(Channel, None, connect, slots, methods, MAX_MESSAGES, MAX_BYTES, limits, linger, context, security)
         self._set_up_threads()
 
     def __enter__(self) -> Worker:

@@ -12,6 +12,7 @@ import zmq
 from .addresses import Addresses
 from .channel import Channel
 from .codec import Encoder
+from .curve import Curve
 from .errors import AddressError
 from .limits import Limits
 from .log import warn
@@ -36,6 +37,7 @@ class Working(Serving):
         max_messages: int,
         limits: Limits,
         context: zmq.Context[Any] | None,
+        security: Curve | None,
     ) -> Channel:
         if bind is not None or (connect is not None and not isinstance(connect, str) and len(list(connect)) != 1):
             raise AddressError("a worker connects to the one address of its broker's backend", address=str(connect))
@@ -50,6 +52,7 @@ class Working(Serving):
             max_part_bytes=limits.max_total_bytes,
             options={zmq.ROUTING_ID: b"w" + os.urandom(16), zmq.IMMEDIATE: 1, zmq.RECONNECT_IVL_MAX: 1000},
             context=context,
+            security=security,
         )
 
     def _introduce(self, name: str | None, interval: float, limits: Limits) -> None:

@@ -27,11 +27,19 @@ LAYERS = [
     {"blob", "sockets"},
     {"memory", "memory.pool", "memory.leases", "memory.allocator"},
     {"protocol", "protocol.handle", "protocol.ledger", "protocol.newest", "protocol.speakers", "protocol.tags"},
-    {"protocol.message", "protocol.audience", "protocol.words", "protocol.desk", "protocol.parcels"},
+    {
+        "protocol.message",
+        "protocol.audience",
+        "protocol.copies",
+        "protocol.words",
+        "protocol.desk",
+        "protocol.parcels",
+    },
     {"protocol.inbox", "protocol.outbox", "protocol.program", "protocol.calls", "protocol.jobs", "methods"},
     {"protocol.relay", "protocol.window", "progress", "replies"},
-    {"addresses", "guard", "steps", "ending", "service", "waking"},
-    {"connections", "parts"},
+    {"addresses", "guard", "steps", "ending", "service", "keys", "waking"},
+    {"connections", "parts", "curve"},
+    {"doorkeeper"},
     {"channel"},
     {"asyncio.channel", "endpoint", "distributing"},
     {"producing", "receiving", "broadcasting"},
@@ -65,7 +73,7 @@ LAYERS = [
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
 OUTSIDE = {"numpy", "msgpack", "zmq"}
-SOCKETS = {"channel", "parts", "connections", "sockets", "asyncio.channel"}
+SOCKETS = {"channel", "parts", "connections", "sockets", "curve", "doorkeeper", "asyncio.channel"}
 PATTERNS = {
     "producing",
     "consuming",

@@ -16,6 +16,8 @@ __all__ = ["Channel", "go_on"]
 
 T = TypeVar("T")
 
+_LOOK = 0.1  # seconds after which a task that waits looks who refuses it, which nothing announces
+
 # Operations that need not wait, after which the other tasks have their turn.
 _TURN = 64
 
@@ -61,6 +63,8 @@ class Channel(channel.Channel):
                 if deadline is None:
                     deadline = Deadline(timeout, self.situation)
                 await self._sleep(need, deadline.at_most(PATIENCE) if need is Need.WARM else deadline.left(need))
+                if need is not Need.WARM:
+                    self.look()
         finally:
             self._wake()  # the socket tells of a change once: what this task did not use is for the others
 
@@ -86,6 +90,8 @@ class Channel(channel.Channel):
                 await self._sleep(Need.READABLE, most)
                 self.check_open()
                 first = self.try_receive()
+            if first is None:
+                self.look()
             return first
         finally:
             if self._waiting:
@@ -115,8 +121,8 @@ class Channel(channel.Channel):
         if need is Need.SETTLED:
             await asyncio.sleep(LOOK)  # nothing announces that a kernel's buffer has drained
             return
-        if need is Need.RELEASED:
-            left = LOOK if left is None else min(left, LOOK)
+        most = LOOK if need is Need.RELEASED else _LOOK
+        left = most if left is None else min(left, most)
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[None] = loop.create_future()
         self._waiting.add(woken)
@@ -188,6 +194,7 @@ async def go_on(channel: channel.Channel, steps: Steps[T], timeout: float | None
         except StopIteration as stop:
             return stop.value
         left = deadline.left(need)
+        channel.check_welcome()
         await asyncio.sleep(LOOK if left is None else min(left, LOOK))
 
 

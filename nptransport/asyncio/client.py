@@ -12,6 +12,7 @@ from typing import Any
 import zmq
 
 from ..addresses import Addresses
+from ..curve import Curve
 from ..limits import DEFAULT_LIMITS, Limits
 from ..progress import Progress
 from ..protocol.calls import Call
@@ -38,10 +39,11 @@ class Client(Requesting):
         max_bytes: int = MAX_BYTES,
         limits: Limits = DEFAULT_LIMITS,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
     ) -> None:
         self._pumping: asyncio.Task[None] | None = None
         self._room: set[asyncio.Future[None]] = set()
-        self._set_up(Channel, bind, connect, max_bytes, limits, context)
+        self._set_up(Channel, bind, connect, max_bytes, limits, context, security)
 
     async def call(self, method: str, /, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
         """As :meth:`nptransport.Client.call`. Cancelled, the call is given up."""

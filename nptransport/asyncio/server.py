@@ -13,6 +13,7 @@ from typing import Any
 import zmq
 
 from ..addresses import Addresses
+from ..curve import Curve
 from ..errors import MisuseError, Timeout
 from ..limits import DEFAULT_LIMITS, Limits
 from ..methods import Failure, Method, Methods, set_current_call
@@ -189,8 +190,11 @@ class Server(AwaitingServing):
         limits: Limits = DEFAULT_LIMITS,
         linger: float = LINGER,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
     ) -> None:
-        self._set_up(Channel, bind, connect, threads, methods, max_messages, max_bytes, limits, linger, context)
+        self._set_up(
+            Channel, bind, connect, threads, methods, max_messages, max_bytes, limits, linger, context, security
+        )
         self._set_up_tasks()
 
     async def __aenter__(self) -> Server:

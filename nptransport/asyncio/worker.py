@@ -8,6 +8,7 @@ from typing import Any
 import zmq
 
 from ..addresses import Addresses
+from ..curve import Curve
 from ..limits import DEFAULT_LIMITS, Limits
 from ..methods import Methods
 from ..serving import LINGER, MAX_BYTES, MAX_MESSAGES
@@ -32,9 +33,10 @@ class Worker(Working, AwaitingServing):
         limits: Limits = DEFAULT_LIMITS,
         linger: float = LINGER,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
     ) -> None:
         self._introduce(name, interval, limits)
-        self._set_up(Channel, None, connect, slots, methods, MAX_MESSAGES, MAX_BYTES, limits, linger, context)
+        self._set_up(Channel, None, connect, slots, methods, MAX_MESSAGES, MAX_BYTES, limits, linger, context, security)
         self._set_up_tasks()
 
     async def __aenter__(self) -> Worker:

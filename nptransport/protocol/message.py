@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..envelope import Envelope
@@ -60,6 +60,10 @@ class ProducerStatistics:
     disconnects: int
     """Connections that ended before this endpoint was closed. What was on its way to that consumer may be lost; a
     consumer that sees all of a source's messages counts how many."""
+    refused: int = 0
+    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """The same, by why."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,10 @@ class ConsumerStatistics:
     """Producers connected now."""
     disconnects: int
     """Connections that ended before this endpoint was closed."""
+    refused: int = 0
+    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """The same, by why."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,10 @@ class PublisherStatistics:
     """Connections now."""
     disconnects: int
     """Connections that ended before this endpoint was closed."""
+    refused: int = 0
+    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """The same, by why."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +165,10 @@ class ProxyStatistics:
     """As in :class:`PublisherStatistics`."""
     publishers: int
     """Publishers connected now."""
+    refused: int = 0
+    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """The same, by why."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +195,10 @@ class SubscriberStatistics:
     """Publishers and proxies connected now."""
     disconnects: int
     """Connections that ended before this endpoint was closed."""
+    refused: int = 0
+    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """The same, by why."""
 
 
 @dataclass(frozen=True)
