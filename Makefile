@@ -29,6 +29,8 @@ bench: $(VENV)/test.stamp
 	@$(RUN) benchmarks/pubsub.py
 	@$(RUN) benchmarks/pubsub.py --age
 	@$(RUN) benchmarks/stuck.py
+	@$(RUN) benchmarks/requests.py
+	@$(RUN) benchmarks/chaos.py
 
 clean:
 	rm -rf $(VENV) .hypothesis .pytest_cache .mypy_cache .ruff_cache

@@ -410,3 +410,23 @@ def test_results_in_any_order_keep_a_window(serve, calling, broker):
     results = client.map("double", endless, max_calls=10, ordered=False)
     assert list(islice(results, 30)) == [0] * 30
     results.close()
+
+
+def test_who_may_take_part(face, serve, calling, new_wire):
+    """Both sides of a broker, and a server: whose key is not allowed gets no answer, and no task."""
+    (server, server_secret), (friend, friend_secret), (_, other_secret) = (
+        [key.decode() for key in zmq.curve_keypair()] for _ in range(3)
+    )
+    held = npt.Curve.server(secret=server_secret, allowed={friend})
+    come = npt.Curve.client(server=server, secret=friend_secret)
+    stranger = npt.Curve.client(server=server, secret=other_secret)
+    broker = face.package.Broker(frontend=new_wire(), backend=new_wire(), security=held)
+    alone = serve({"double": lambda x: 2 * x}, bind=new_wire(), security=held)
+    serve({"double": lambda x: 2 * x}, kind="Worker", connect=broker.backend, security=come)
+    for address in (broker.frontend, alone.address):
+        assert calling(connect=address, security=come).call("double", np.arange(3)).tolist() == [0, 2, 4]
+        for security in (None, stranger):
+            with pytest.raises(npt.TransportError):
+                calling(connect=address, security=security).call("double", 1, timeout=0.5)
+    assert (broker.statistics().tasks, alone.statistics().results) == (1, 1)
+    face.run(broker.close())

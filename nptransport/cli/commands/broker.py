@@ -10,7 +10,7 @@ import click
 import nptransport as npt
 
 from ..exits import ExitCode, Stop
-from ..options import POSITIVE, as_limits, check_addresses, json_option, limit_option
+from ..options import POSITIVE, as_limits, check_addresses, json_option, limit_option, security_option, tell_if_open
 from ..signals import Interruption, interruptible
 
 __all__ = ["command"]
@@ -31,6 +31,7 @@ _LOOK = 0.2  # seconds between two looks whether somebody wants it to end
 )
 @json_option
 @limit_option
+@security_option
 def command(
     frontend: tuple[str, ...],
     backend: tuple[str, ...],
@@ -40,6 +41,7 @@ def command(
     grace: float,
     as_json: bool,
     limit_bytes: int,
+    security: npt.Curve | None,
 ) -> int:
     """Stand between clients and workers, until Ctrl-C or SIGTERM.
 
@@ -63,8 +65,10 @@ def command(
             interval=interval,
             linger=grace,
             limits=as_limits(limit_bytes),
+            security=security,
         ) as broker,
     ):
+        tell_if_open([*frontend, *backend], security)
         _say(as_json, "listening", frontend=broker.frontend, backend=broker.backend)
         _serve(broker, interruption)
         left = broker.close()

@@ -12,7 +12,7 @@ import click
 import nptransport as npt
 
 from ..exits import ExitCode, Stop
-from ..options import POSITIVE, as_limits, check_addresses, json_option, limit_option
+from ..options import POSITIVE, as_limits, check_addresses, json_option, limit_option, security_option
 from ..pool.crew import Crew
 from ..pool.registry import load
 from ..signals import interruptible
@@ -44,6 +44,7 @@ _MORE = 1.0  # seconds that a process needs to end, beyond the grace time of its
 @click.option("--parent", type=int, hidden=True)
 @json_option
 @limit_option
+@security_option
 def command(
     module: str,
     connect: str,
@@ -55,6 +56,7 @@ def command(
     parent: int | None,
     as_json: bool,
     limit_bytes: int,
+    security: npt.Curve | None,
 ) -> int:
     """Offer the functions of MODULE until Ctrl-C or SIGTERM; what is being worked on is finished first.
 
@@ -70,9 +72,7 @@ def command(
     """
     check_addresses([], [connect])
     if processes > 1:
-        arguments = [module, "--connect", connect, "--slots", str(slots), "--interval", str(interval)]
-        arguments += ["--grace", str(grace), "--limit-bytes", str(limit_bytes), "--parent", str(os.getpid())]
-        return _lead([*arguments, *(["--json"] if as_json else [])], processes, grace, as_json)
+        return _lead(processes, grace, as_json)
     methods = load(module)
     with (
         interruptible() as interruption,
@@ -84,6 +84,7 @@ def command(
             interval=interval,
             linger=grace,
             limits=as_limits(limit_bytes),
+            security=security,
         ) as worker,
     ):
         failures: list[Exception] = []
@@ -109,11 +110,12 @@ def _serve(worker: npt.Worker, failures: list[Exception]) -> None:
         failures.append(error)
 
 
-def _lead(arguments: list[str], processes: int, grace: float, as_json: bool) -> int:
+def _lead(processes: int, grace: float, as_json: bool) -> int:
     def on_death(code: int) -> None:
         _say(as_json, "died", code=code)
 
-    crew = Crew([sys.executable, "-m", "nptransport", "worker", *arguments], processes, on_death)
+    one = ["--processes", "1", "--parent", str(os.getpid())]  # the last of an option counts
+    crew = Crew([sys.executable, "-m", "nptransport", *sys.argv[1:], *one], processes, on_death)
     with interruptible() as interruption:
         try:
             crew.work(interruption)

@@ -14,7 +14,7 @@ from rich.text import Text
 import nptransport as npt
 
 from ..exits import ExitCode
-from ..options import POSITIVE, check_addresses, json_option
+from ..options import POSITIVE, check_addresses, json_option, security_option
 from ..units import counted
 
 __all__ = ["command"]
@@ -24,14 +24,15 @@ __all__ = ["command"]
 @click.argument("address")
 @click.option("--timeout", type=POSITIVE, default=5.0, show_default=True, help="Seconds to wait for the broker.")
 @json_option
-def command(address: str, timeout: float, as_json: bool) -> int:
+@security_option
+def command(address: str, timeout: float, as_json: bool, security: npt.Curve | None) -> int:
     """Ask the broker whose frontend is at ADDRESS who is there, who is busy, and what has been done.
 
     \b
     nptransport workers tcp://broker-host:5555
     """
     check_addresses([], [address])
-    with npt.Client(connect=address) as client:
+    with npt.Client(connect=address, security=security) as client:
         state: dict[str, Any] = client.call("nptransport.broker", timeout=timeout)
     if as_json:
         click.echo(json.dumps(state))
