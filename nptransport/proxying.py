@@ -120,7 +120,8 @@ class Proxying(Broadcasting, Listening):
         prefixes = audience.prefixes() | ({b""} if self._retain else set())  # what is retained has to come first
         for prefix in prefixes:
             wanted |= {prefix, self._copy_tag + prefix}
-        for prefix in sorted(wanted - self._asked):  # tags last
+        # Copies first: what they are copies of would be counted as a plain subscriber's. Who is behind, last.
+        for prefix in sorted(wanted - self._asked, key=lambda each: (not each.startswith(self._copy_tag), each)):
             self._channel.subscribe(prefix, True)
         for prefix in self._asked - wanted:
             self._channel.subscribe(prefix, False)
