@@ -96,7 +96,7 @@ class Consumer(Consuming):
 
     def close(self) -> None:
         """Close at once; what has not been received is dropped, and producers that bind or connect go on without."""
-        self._channel.close()
+        self._close_blocking()
 
     def __enter__(self) -> Consumer:
         return self

@@ -9,7 +9,7 @@ from typing import Any
 from . import packing
 from .errors import DecodeError
 
-__all__ = ["MOST", "Envelope", "EnvelopeReader", "EnvelopeWriter", "read_envelope"]
+__all__ = ["ENTRY_SIZE", "MOST", "Envelope", "EnvelopeReader", "EnvelopeWriter", "read_envelope"]
 
 _SOURCE_LENGTH = 16
 MOST = 2**64 - 1
@@ -17,7 +17,7 @@ MOST = 2**64 - 1
 # The entry as our encoder writes it: text of 16, uint 64, float 64, so that every field has a fixed place.
 _PREFIX = packing.pack("envelope") + bytes([0x93, 0xA0 | _SOURCE_LENGTH])
 _NUMBERS = struct.Struct(">QBd")
-_FIXED_SIZE = len(_PREFIX) + _SOURCE_LENGTH + 1 + _NUMBERS.size
+ENTRY_SIZE = len(_PREFIX) + _SOURCE_LENGTH + 1 + _NUMBERS.size
 _UINT64, _FLOAT64 = 0xCF, 0xCB
 _FOREVER = float("inf")
 _SOURCES = 1024  # remembered; a peer that is another one with each message cannot fill memory
@@ -53,7 +53,7 @@ class EnvelopeReader:
         self._head = head
         self._at = at = 1 + len(head)
         self._numbers_at = at + len(_PREFIX) + _SOURCE_LENGTH + 1
-        self._end = at + _FIXED_SIZE
+        self._end = at + ENTRY_SIZE
         self._sources: dict[bytes, str] = {}
 
     def split(self, metadata: bytes) -> tuple[Envelope | None, bytes]:
@@ -104,4 +104,4 @@ class EnvelopeWriter:
 
     def renew(self, metadata: bytes, at: int, sent_at: float) -> bytes:
         """``metadata``, whose entry stands at ``at``, with the present ``sequence`` and another time."""
-        return metadata[:at] + self.entry(sent_at) + metadata[at + _FIXED_SIZE :]
+        return metadata[:at] + self.entry(sent_at) + metadata[at + ENTRY_SIZE :]

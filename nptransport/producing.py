@@ -8,12 +8,16 @@ from typing import Any
 import zmq
 
 from .addresses import Addresses
+from .arrays import Buffer
 from .channel import Channel, check_positive
+from .codec import with_shared
 from .ending import close_at_end
 from .endpoint import Endpoint
 from .errors import MisuseError, Timeout
+from .lending import Lender, lay_out
 from .limits import Limits
 from .log import warn
+from .memory.slots import Slot
 from .protocol.handle import FREE, SendHandle
 from .protocol.message import ProducerStatistics
 from .protocol.outbox import Outbox
@@ -53,12 +57,19 @@ class Producing(Endpoint):
             context=context,
         )
         self._outbox = Outbox(limits, max_messages, max_bytes, self._channel.on_release)
+        self._lender = self._open_lender(max_bytes) if self._channel.is_shared else None
         self._looked = 0.0
         close_at_end(self)
         self._settled_at = 0  # messages sent when a connection was last seen to be there, or to have gone
 
+    def _open_lender(self, max_bytes: int) -> Lender:
+        channel = self._channel
+        lender = Lender(str(channel), channel.folders[0], max_bytes, channel.connections.refresh)
+        channel.returns, channel.tell_holders = lender.descriptor, lender.situation
+        return lender
+
     def __del__(self) -> None:
-        if hasattr(self, "_channel"):
+        if hasattr(self, "_settled_at"):
             self._close_blocking()
 
     def statistics(self) -> ProducerStatistics:
@@ -69,7 +80,7 @@ class Producing(Endpoint):
         return ProducerStatistics(
             messages=self._outbox.messages,
             nbytes=self._outbox.nbytes,
-            bytes_in_flight=self._outbox.in_flight.nbytes,
+            bytes_in_flight=self._outbox.in_flight.nbytes + (0 if self._lender is None else self._lender.nbytes),
             connections=connections.count,
             disconnects=connections.disconnects,
         )
@@ -97,6 +108,10 @@ class Producing(Endpoint):
             self._looked = now
         frames = outbox.pack(payload, now)
         handle = None
+        if self._lender is not None and not outbox.is_small(frames):
+            if (yield from self._sharing(self._lender, frames)):
+                return None if copy else FREE
+            frames[0] = with_shared(frames[0], self._lender.mark())
         if outbox.is_small(frames):
             while not channel.try_send(frames):
                 yield Need.WRITABLE
@@ -125,8 +140,46 @@ class Producing(Endpoint):
         outbox.count(sum(map(len, frames)))
         return handle
 
+    def _sharing(self, lender: Lender, frames: list[Buffer]) -> Steps[bool]:
+        """Copy a message into shared memory, and send where it is. False if that cannot be, since nobody knows whether
+        the memory that it waits for will ever come back."""
+        pieces, nbytes, _ = lay_out(frames)
+        slot = lender.take(nbytes)
+        while slot is None:
+            if lender.is_stuck():
+                return False
+            yield Need.RELEASED
+            slot = lender.take(nbytes)
+        for piece in pieces:
+            slot.fill(frames[1 + piece.part], piece.offset)
+        yield from self._handing_over(lender, slot, frames)
+        return True
+
+    def _handing_over(self, lender: Lender, slot: Slot, frames: list[Buffer]) -> Steps[None]:
+        """Send a message that is in ``slot``; that is free again if it cannot be sent."""
+        pieces, _, rest = lay_out(frames)
+        message = b""
+        sent = False
+        try:
+            while not sent:
+                message = with_shared(frames[0], lender.stamp(slot, pieces))
+                sent = self._channel.try_send([message, *rest])
+                if not sent:
+                    lender.withdraw(slot)
+                    yield Need.WRITABLE
+                    self._outbox.renew(frames, time.time())
+        finally:
+            if not sent:
+                lender.give_back(slot)
+        self._outbox.count(len(message) + sum(map(len, frames[1:])))
+
     def _flushing(self) -> Steps[None]:
         """Until everything that was sent has left this process, as far as that can be known."""
+        while self._lender is not None and self._lender.unclaimed:
+            yield Need.RELEASED
+        yield from self._draining()
+
+    def _draining(self) -> Steps[None]:
         while self._outbox.in_flight.nbytes:
             yield Need.RELEASED
         yield from self._channel.draining()
@@ -135,8 +188,9 @@ class Producing(Endpoint):
         channel = self._channel
         if channel.closing or channel.is_forked:
             return 0
+        linger = self._linger if linger is None else linger
         try:
-            Channel.finish(channel, self._ending(), self._linger if linger is None else linger)
+            Channel.finish(channel, self._ending(), linger)
             return 0
         except MisuseError:  # another thread is waiting in send, and hears of the end now
             return self._report("another thread was using it") if self._undelivered() else 0
@@ -144,6 +198,13 @@ class Producing(Endpoint):
             return self._report(str(timeout))
         finally:
             channel.close()
+            self._stop_lending(linger)
+
+    def _stop_lending(self, linger: float) -> None:
+        """What consumers have yet to fetch is kept for them."""
+        if self._lender is not None:
+            self._channel.tell_holders = None
+            self._lender.close(linger)
 
     def _ending(self) -> Steps[None]:
         """Until every consumer has read what it was sent."""
@@ -151,7 +212,7 @@ class Producing(Endpoint):
             return  # the consumer holds everything already
         self._look()
         if self._undelivered() or (self._outbox.messages and self._channel.connections.count):
-            yield from self._flushing()
+            yield from self._draining()
             yield from self._channel.parting()
         self._settled_at = self._outbox.messages
 

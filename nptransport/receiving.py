@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .borrowing import Borrower
 from .channel import Channel, check_positive
 from .codec import Decoder, Plan
 from .endpoint import Endpoint
@@ -42,6 +43,12 @@ class Receiving(Endpoint):
     def _set_up_receiving(self, channel: Channel, limits: Limits) -> None:
         self._channel = channel
         self._decoder = Decoder(limits)
+        self._borrower = Borrower(str(channel), channel.folders) if channel.folders else None
+
+    def _stop_borrowing(self) -> None:
+        """Nothing is received any more; what has been stays valid."""
+        if self._borrower is not None:
+            self._borrower.close()
 
     def _collect(self, metadata: bytes, topic: str | None, nbytes: int) -> Letter:
         """The rest of the message, as its ``metadata`` says that it is; ``nbytes`` have come before.
@@ -49,8 +56,10 @@ class Receiving(Endpoint):
         DecodeError if that cannot be read; what there is of the message is for the caller to drop.
         """
         channel = self._channel
-        plan, envelope = self._decoder.plan(metadata)
-        if plan.alone is not None and plan.nbytes <= _SMALL and channel.more:  # as most messages are
+        plan, envelope, shared = self._decoder.open(metadata)
+        if shared is not None:
+            parts = self._collect_shared(plan, shared)
+        elif plan.alone is not None and plan.nbytes <= _SMALL and channel.more:  # as most messages are
             parts = [channel.take_one()]
             if channel.more:
                 parts += channel.take(0, True)
@@ -61,6 +70,19 @@ class Receiving(Endpoint):
             parts = channel.take(len(plan.layouts), small)
         nbytes += len(metadata) + (plan.nbytes if plan.alone else sum(map(len, parts)))
         return Letter(plan, parts, topic, envelope, nbytes)
+
+    def _collect_shared(self, plan: Plan, shared: bytes) -> list[Any]:
+        """All parts of a message, some of which lie in shared memory."""
+        if self._borrower is None:
+            raise DecodeError.of(
+                "message", expected="its parts", found="a descriptor of shared memory", hint="use shm:// on both sides"
+            )
+        lent = self._borrower.open(shared, len(plan.layouts))
+        # A part too many, or too few, is for the plan to refuse.
+        parts = self._channel.take(len(plan.layouts) - len(lent), plan.nbytes <= _SMALL) if self._channel.more else []
+        for index, content in lent:
+            parts.insert(index, content)
+        return parts
 
 
 def messages_within(max_messages: int, max_bytes: int | None, limits: Limits) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
+import select
 import time
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
 from .errors import Timeout
 
-__all__ = ["LOOK", "PATIENCE", "Deadline", "Need", "Steps"]
+__all__ = ["LOOK", "PATIENCE", "Deadline", "Need", "Steps", "wait_for"]
 
 T = TypeVar("T")
 
@@ -56,3 +57,10 @@ class Deadline:
         if left <= 0:
             raise Timeout(self._situation(f"waited {self._timeout:g} s for {need.value}"), seconds=self._timeout)
         return left
+
+
+def wait_for(descriptor: int, seconds: float, *, writable: bool = False) -> None:
+    """Return when there is something to read from ``descriptor``, or room to write to it, or after ``seconds``."""
+    poll = select.poll()  # not select(): descriptors may be beyond its 1024
+    poll.register(descriptor, select.POLLOUT if writable else select.POLLIN)
+    poll.poll(max(1, int(seconds * 1000)))

@@ -95,9 +95,12 @@ class Channel(channel.Channel):
         if need is Need.SETTLED:
             await asyncio.sleep(LOOK)  # nothing announces that a kernel's buffer has drained
             return
-        if need is Need.RELEASED:
-            left = LOOK if left is None else min(left, LOOK)
         loop = asyncio.get_running_loop()
+        if need is Need.RELEASED:
+            if self.returns is not None:
+                loop.add_reader(self.returns, self._on_return)
+            else:
+                left = LOOK if left is None else min(left, LOOK)
         woken: asyncio.Future[None] = loop.create_future()
         self._waiting.add(woken)
         timer = None if left is None else loop.call_later(left, _finish, woken)
@@ -136,6 +139,12 @@ class Channel(channel.Channel):
         self._get(zmq.EVENTS)  # takes in what happened, which also silences the descriptor until there is more
         self._wake()
 
+    def _on_return(self) -> None:
+        assert self._loop is not None
+        assert self.returns is not None
+        self._loop.remove_reader(self.returns)  # until somebody waits again
+        self._wake()
+
     def _wake(self) -> None:
         for woken in self._waiting:
             _finish(woken)
@@ -155,6 +164,8 @@ class Channel(channel.Channel):
     def destroy(self) -> None:
         if self._loop is not None and not self._loop.is_closed() and not self._socket.closed:
             self._loop.remove_reader(self._socket.fileno())
+            if self.returns is not None:
+                self._loop.remove_reader(self.returns)
         super().destroy()
         self._wake()
 

@@ -56,13 +56,15 @@ class Producer(Producing):
         """As :meth:`nptransport.Producer.close`."""
         if self._channel.closing:
             return 0
+        linger = self._linger if linger is None else linger
         try:
-            await self._channel.finish_soon(self._ending(), self._linger if linger is None else linger)
+            await self._channel.finish_soon(self._ending(), linger)
             return 0
         except Timeout as timeout:
             return self._report(str(timeout))
         finally:
             self._channel.destroy()
+            self._stop_lending(linger)
 
     async def __aenter__(self) -> Producer:
         return self

@@ -1,0 +1,114 @@
+"""Warm slots in shared memory, held to a budget: taken up again once nobody reads what is in them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .segments import MOST_SLOTS, Segment
+
+__all__ = ["Slot", "Slots"]
+
+_PAGE = 4096
+_SEGMENT = 2**22  # small slots share a segment of about that size: each segment costs two file descriptors
+
+
+class Slot:
+    """A place for one message."""
+
+    __slots__ = ("array", "generation", "index", "segment")
+
+    def __init__(self, segment: Segment, index: int) -> None:
+        self.segment, self.index = segment, index
+        self.array = segment.slot(index)
+        self.generation = 0
+        """Of the last message in it."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes of the budget."""
+        return self.array.nbytes
+
+    def fill(self, buffer: bytes | memoryview, offset: int) -> None:
+        """Copy ``buffer`` to ``offset``; lets other threads run meanwhile."""
+        np.copyto(self.array[offset : offset + len(buffer)], np.frombuffer(buffer, np.uint8))
+
+    def stamp(self, generation: int, used: int) -> None:
+        self.segment.stamp(self.index, generation, used)
+
+
+class Slots:
+    """Slots of all sizes, in segments that together take ``max_bytes`` at the most, or hold one message."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.nbytes = 0
+        """Bytes of all segments."""
+        self.segments: dict[int, Segment] = {}
+        self._free: dict[int, list[Slot]] = {}  # by size; the one that came back last, and so is the warmest, last
+        self._count: dict[int, int] = {}  # free slots of each segment
+        self._numbers = 0
+
+    def pop(self, nbytes: int) -> Slot | None:
+        """A free slot that is large enough and not much larger; None without one."""
+        free = self._free.get(size_of(nbytes))
+        if not free:
+            return None
+        slot = free.pop()
+        self._count[slot.segment.number] -= 1
+        return slot
+
+    def push(self, slot: Slot) -> None:
+        """``slot`` is free."""
+        self._free.setdefault(slot.nbytes, []).append(slot)
+        self._count[slot.segment.number] += 1
+
+    def grow(self, nbytes: int) -> tuple[Segment | None, list[Segment]]:
+        """A new segment with free slots for ``nbytes`` if there is room for one, and those given up for that."""
+        size, gone = size_of(nbytes), []
+        room = self.max_bytes - self.nbytes
+        if room < size:
+            for segment in [each for each in self.segments.values() if self._is_idle(each)]:
+                gone.append(segment)
+                self._drop(segment)
+                room += segment.nbytes
+                if room >= size:
+                    break
+        if room < size and self.segments:
+            return None, gone
+        count = max(1, min(_SEGMENT // size, room // size, MOST_SLOTS))
+        segment = Segment(self._numbers, size, count)
+        self._numbers += 1
+        self.nbytes += segment.nbytes
+        self.segments[segment.number] = segment
+        self._count[segment.number] = 0
+        for index in reversed(range(count)):
+            self.push(Slot(segment, index))
+        return segment, gone
+
+    def has_any(self, nbytes: int) -> bool:
+        """Whether there are slots for ``nbytes`` at all, free or not."""
+        size = size_of(nbytes)
+        return any(segment.slot_bytes == size for segment in self.segments.values())
+
+    def _is_idle(self, segment: Segment) -> bool:
+        return self._count[segment.number] == segment.slots
+
+    def _drop(self, segment: Segment) -> None:
+        del self.segments[segment.number], self._count[segment.number]
+        self.nbytes -= segment.nbytes
+        free = self._free[segment.slot_bytes]
+        free[:] = [slot for slot in free if slot.segment is not segment]
+        segment.close()
+
+    def close(self) -> None:
+        for segment in list(self.segments.values()):
+            segment.close()
+        self.segments.clear()
+        self._free.clear()
+        self.nbytes = 0
+
+
+def size_of(nbytes: int) -> int:
+    """Bytes of the slots that ``nbytes`` go into: whole pages, and eight sizes from each power of two to the next."""
+    step = max(_PAGE, 1 << max(0, (nbytes - 1).bit_length() - 4))
+    return max(1, -(-nbytes // step)) * step
