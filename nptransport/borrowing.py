@@ -30,6 +30,7 @@ __all__ = ["Borrower"]
 
 _PATIENCE = 2.0  # seconds for a sender to hand over memory that it has spoken of
 _GRACE = 0.5  # seconds that the memory of a dead sender is kept for messages of its that are still to be read
+_LAST_WORDS = 0.5  # seconds that an endpoint which closes takes to say what it has read
 _SEGMENTS = 4096  # of one sender
 _WORD = struct.Struct("<Q")
 
@@ -226,8 +227,14 @@ class _Lender:
             self._segments.clear()
             if self._held:
                 _leaving.add(self)
-                self._say(LEAVE)
-            else:
+            self._say(LEAVE)
+            deadline = time.monotonic() + _LAST_WORDS
+            while self._unsaid or self._rest:  # the sender is to know what has been read
+                if self.gone_at is not None or time.monotonic() > deadline:
+                    break
+                wait_for(self._connection.fileno(), 0.05, writable=True)
+                self._speak()
+            if not self._held:
                 self.cut()
 
     def release(self, generation: int) -> None:

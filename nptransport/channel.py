@@ -19,7 +19,7 @@ from .connections import Connections
 from .errors import AddressError, ConnectionClosed, TransportError
 from .guard import Guard
 from .parts import Parts
-from .steps import LOOK, PATIENCE, Deadline, Need, Steps, wait_for
+from .steps import LOOK, MOMENT, PATIENCE, Deadline, Need, Steps, wait_for
 
 __all__ = ["Channel", "check_positive"]
 
@@ -177,6 +177,9 @@ class Channel(Parts):
         return first
 
     def _wait(self, need: Need, deadline: Deadline) -> None:
+        if need is Need.FETCHED:
+            time.sleep(MOMENT)
+            return
         if need is Need.WARM:
             self.await_release(deadline.at_most(PATIENCE))
             return

@@ -29,6 +29,8 @@ from .sidechannel import GONE, HELLO, LEAVE, OFFER, RECORD, RELEASE, listen, pee
 __all__ = ["CROSSOVER", "Lender", "lay_out"]
 
 CROSSOVER = 32 * 1024  # bytes of content from which shared memory is the quicker way
+# Messages that wait for a reader: as many, or that much. With more, the processor's cache holds them no more.
+_DEPTH, _DEPTH_BYTES = 4, 2**22
 _PIECE = 4096  # parts below this stay in the message
 _NOTHING = 2**32 - 1
 _WAIT = 60.0  # seconds that what nobody has fetched is kept for readers who were never heard of
@@ -69,6 +71,7 @@ class Lender:
         self._lock = threading.RLock()
         self._closed_at: float | None = None
         self._linger = 0.0
+        self._lost = 0
         self._ended = False
         self._path = side_channel(folder, self.identity)
         self._process = os.getpid()
@@ -108,9 +111,20 @@ class Lender:
     @property
     def lost(self) -> int:
         """Messages that went to readers who died before they had them."""
-        return self._claims.lost
+        return self._lost + self._claims.lost
 
     # Messages
+
+    def is_far_ahead(self, nbytes: int, waits: int) -> bool:
+        """Whether a message of ``nbytes``, for which there have been ``waits``, should wait for those before it to be
+        fetched, so that their slots are still in the cache when they are used again."""
+        depth = max(_DEPTH, _DEPTH_BYTES // nbytes)
+        most = depth // 2 if waits else depth - 1  # to begin and to stop at every message would be all that it does
+        if self._claims.unclaimed <= most:
+            return False
+        with self._lock:
+            self._listen()
+        return self._claims.unclaimed > most
 
     def take(self, nbytes: int) -> Slot | None:
         """A slot for ``nbytes``; None while there is none. TransportError if the system has no memory for it."""
@@ -314,8 +328,10 @@ class Lender:
         the program if need be."""
         with self._lock:
             if self._closed_at is None:
+                self._listen()
                 self._closed_at, self._linger = time.monotonic(), linger
                 self._peers = _nobody
+                self._news.register(self._words, select.EPOLLIN)  # nobody else listens from now on
                 self._end_if_done()
             if not self._ended:
                 _lingering.add(self)
@@ -350,6 +366,8 @@ class Lender:
                     os.close(descriptor)
             reader.connection.close()
         self._readers.clear()
+        self._lost += self._claims.lost
+        self._claims = Claims()
         self._words.close()
         self._slots.close()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
+import numpy as np
 import zmq
 
 from .addresses import Addresses
@@ -21,7 +23,7 @@ from .memory.slots import Slot
 from .protocol.handle import FREE, SendHandle
 from .protocol.message import ProducerStatistics
 from .protocol.outbox import Outbox
-from .steps import Need, Steps
+from .steps import PATIENCE, Need, Steps
 
 __all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Producing"]
 
@@ -30,6 +32,15 @@ MAX_BYTES = 2**28  # 256 MiB: two arrays of 128 MB, one being filled while the o
 LINGER = 5.0
 
 _LOOK = 0.01  # seconds between looks at who is connected
+
+
+@dataclass
+class Lent:
+    """Memory that the caller writes a message into."""
+
+    array: np.ndarray[Any, Any]
+    memory: np.ndarray[Any, np.dtype[np.uint8]]
+    slot: Slot | None
 
 
 class Producing(Endpoint):
@@ -58,6 +69,7 @@ class Producing(Endpoint):
         )
         self._outbox = Outbox(limits, max_messages, max_bytes, self._channel.on_release)
         self._lender = self._open_lender(max_bytes) if self._channel.is_shared else None
+        self._keeps_up = True  # whoever reads what lies in shared memory
         self._looked = 0.0
         close_at_end(self)
         self._settled_at = 0  # messages sent when a connection was last seen to be there, or to have gone
@@ -144,6 +156,13 @@ class Producing(Endpoint):
         """Copy a message into shared memory, and send where it is. False if that cannot be, since nobody knows whether
         the memory that it waits for will ever come back."""
         pieces, nbytes, _ = lay_out(frames)
+        if self._keeps_up and lender.is_far_ahead(nbytes, 0):
+            until = time.monotonic() + PATIENCE
+            while self._keeps_up and lender.is_far_ahead(nbytes, 1):
+                yield Need.FETCHED
+                self._keeps_up = time.monotonic() < until
+        elif not self._keeps_up:
+            self._keeps_up = not lender.is_far_ahead(nbytes, 0)
         slot = lender.take(nbytes)
         while slot is None:
             if lender.is_stuck():
@@ -172,6 +191,41 @@ class Producing(Endpoint):
             if not sent:
                 lender.give_back(slot)
         self._outbox.count(len(message) + sum(map(len, frames[1:])))
+
+    # Loans
+
+    def _lending(self, shape: Any, dtype: Any, order: Literal["C", "F"]) -> Steps[Lent]:
+        """An array to be filled and sent: in shared memory if what is sent here lies there, else in a warm buffer."""
+        kind, shape, nbytes = self._outbox.check_loan(shape, dtype)
+        slot = None
+        if self._lender is not None and nbytes > self._outbox.small:
+            slot = self._lender.take(nbytes)
+            while slot is None:
+                if self._lender.is_stuck():
+                    break
+                yield Need.RELEASED
+                slot = self._lender.take(nbytes)
+        memory = self._outbox.in_flight.borrow(nbytes) if slot is None else slot.array
+        flat = memory[:nbytes].view(kind) if nbytes else np.empty(shape, kind)
+        return Lent(flat.reshape(shape, order=order), memory, slot)
+
+    def _sending_lent(self, lent: Lent) -> Steps[None]:
+        """Send what has been written into it. Nobody writes to it any more."""
+        lent.array.flags.writeable = False
+        frames = self._outbox.pack(lent.array, time.time())
+        if self._lender is None or lent.slot is None:
+            yield from self._sending(lent.array, True)
+            self._take_back(lent)
+        else:
+            slot, lent.slot = lent.slot, None
+            yield from self._handing_over(self._lender, slot, frames)
+
+    def _take_back(self, lent: Lent) -> None:
+        """It is not sent."""
+        if lent.slot is None:
+            self._outbox.in_flight.take_back(lent.memory)
+        elif self._lender is not None:
+            self._lender.give_back(lent.slot)
 
     def _flushing(self) -> Steps[None]:
         """Until everything that was sent has left this process, as far as that can be known."""

@@ -73,6 +73,5 @@ def _sweep(folder: str) -> None:
                     connect(path, 0.2).close()
                 except ConnectionRefusedError:
                     os.unlink(path)
-            elif name.startswith(start) and name.endswith(end + _UNFINISHED):
-                if time.time() - os.stat(path).st_mtime > _OLD:
-                    os.unlink(path)
+            elif name.endswith(end + _UNFINISHED) and time.time() - os.stat(path).st_mtime > _OLD:
+                os.unlink(path)

@@ -10,11 +10,12 @@ from typing import TypeVar
 
 from .errors import Timeout
 
-__all__ = ["LOOK", "PATIENCE", "Deadline", "Need", "Steps", "wait_for"]
+__all__ = ["LOOK", "MOMENT", "PATIENCE", "Deadline", "Need", "Steps", "wait_for"]
 
 T = TypeVar("T")
 
 LOOK = 0.01  # seconds between two looks at what nothing, or not every change of it, is announced
+MOMENT = 5e-5  # seconds: the shortest that the system can sleep takes about twice as long
 PATIENCE = 0.003  # seconds that a warm buffer is worth: what it takes to touch 8 MB of fresh memory
 
 
@@ -25,6 +26,7 @@ class Need(enum.Enum):
     WRITABLE = "room at the other side"
     RELEASED = "memory that comes back"
     WARM = "a warm buffer"
+    FETCHED = "a moment"
     SUBSCRIBED = "subscribers"
     SETTLED = "the last bytes to leave"
 

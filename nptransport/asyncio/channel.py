@@ -10,7 +10,7 @@ import zmq
 
 from .. import channel
 from ..errors import MisuseError, TransportError
-from ..steps import LOOK, PATIENCE, Deadline, Need, Steps
+from ..steps import LOOK, MOMENT, PATIENCE, Deadline, Need, Steps
 
 __all__ = ["Channel", "go_on"]
 
@@ -60,7 +60,8 @@ class Channel(channel.Channel):
                     return stop.value
                 if deadline is None:
                     deadline = Deadline(timeout, self.situation)
-                await self._sleep(need, deadline.at_most(PATIENCE) if need is Need.WARM else deadline.left(need))
+                brief = need in (Need.WARM, Need.FETCHED)
+                await self._sleep(need, deadline.at_most(PATIENCE) if brief else deadline.left(need))
         finally:
             self._wake()  # the socket tells of a change once: what this task did not use is for the others
 
@@ -92,15 +93,17 @@ class Channel(channel.Channel):
                 self._wake()  # the socket tells of a change once: what this task did not use is for the others
 
     async def _sleep(self, need: Need, left: float | None) -> None:
+        if need is Need.FETCHED:
+            await asyncio.sleep(MOMENT)
+            return
         if need is Need.SETTLED:
             await asyncio.sleep(LOOK)  # nothing announces that a kernel's buffer has drained
             return
         loop = asyncio.get_running_loop()
         if need is Need.RELEASED:
+            left = LOOK if left is None else min(left, LOOK)
             if self.returns is not None:
                 loop.add_reader(self.returns, self._on_return)
-            else:
-                left = LOOK if left is None else min(left, LOOK)
         woken: asyncio.Future[None] = loop.create_future()
         self._waiting.add(woken)
         timer = None if left is None else loop.call_later(left, _finish, woken)

@@ -154,8 +154,8 @@ def _forged(expected: str, found: str) -> DecodeError:
 
 def _shortage(size: int, why: str) -> TransportError:
     return TransportError(
-        f"shared memory: {size} bytes more are not to be had: {why}; lower max_bytes, or raise the memory limit of this "
-        "machine or container",
+        f"shared memory: {size} bytes more are not to be had: {why}; lower max_bytes, or raise the memory limit of "
+        "this machine or container",
         wanted=size,
         found=why,
     )

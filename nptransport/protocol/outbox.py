@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import os
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 from ..arrays import Buffer
 from ..codec import ALONE, BODY, Encoder
 from ..envelope import EnvelopeWriter
+from ..errors import EncodeError, LimitExceeded
 from ..limits import Limits
 from ..memory.pool import InFlight
 from .handle import SendHandle
@@ -29,10 +32,12 @@ class Outbox:
     """
 
     def __init__(self, limits: Limits, max_messages: int, max_bytes: int, on_release: Callable[[], None]) -> None:
+        self._limits = limits
         self._encoder = Encoder(limits)
         self._envelope = EnvelopeWriter(os.urandom(8).hex(), ALONE)
-        self._small = min(SMALL, max_bytes // (4 * max_messages))
-        self.in_flight = InFlight(max_bytes - self._small * max_messages, on_release)
+        self.small = min(SMALL, max_bytes // (4 * max_messages))
+        """Bytes of content up to which a message is copied by libzmq."""
+        self.in_flight = InFlight(max_bytes - self.small * max_messages, on_release)
         self.messages = 0
         self.nbytes = 0
 
@@ -40,14 +45,31 @@ class Outbox:
         """Frames for the next message, sent ``now`` (seconds since 1970)."""
         return self._encoder.encode(payload, self._envelope.entry(now))
 
+    def check_loan(self, shape: Any, dtype: Any) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+        """dtype, shape and bytes of an array that is to be filled and sent; EncodeError if it could not be."""
+        try:
+            kind = np.dtype(dtype)
+            sizes = tuple(map(operator.index, shape)) if np.iterable(shape) else (operator.index(shape),)
+        except (TypeError, ValueError) as error:
+            raise EncodeError.at("loan", f"{error}: expected a shape and a dtype, as numpy.empty does") from None
+        nbytes = math.prod(sizes) * kind.itemsize
+        if kind.hasobject or kind.kind == "T":
+            raise EncodeError.at("loan", f"dtype {kind} has its values elsewhere; use send()")
+        if min(sizes, default=0) < 0:
+            raise EncodeError.at("loan", f"shape {sizes} has a negative length")
+        if nbytes > self._limits.max_total_bytes:
+            limit = LimitExceeded.over("max_total_bytes", self._limits.max_total_bytes, nbytes)
+            raise EncodeError.at("loan", f"{limit}")
+        return kind, sizes, nbytes
+
     def renew(self, frames: list[Buffer], now: float) -> None:
         """Time and number ``frames`` anew, which have waited for their turn."""
         frames[0] = self._envelope.renew(bytes(frames[0]), BODY, now)
 
     def is_small(self, frames: list[Buffer]) -> bool:
         if len(frames) == 2:
-            return len(frames[1]) <= self._small
-        return len(frames) == 1 or sum(map(len, frames)) <= self._small
+            return len(frames[1]) <= self.small
+        return len(frames) == 1 or sum(map(len, frames)) <= self.small
 
     def has_room(self, frames: list[Buffer]) -> bool:
         return self.in_flight.has_room(sum(map(len, frames)))
@@ -76,7 +98,7 @@ class Outbox:
 
     def metadata_like_before(self, payload: Any, now: float) -> bytes | None:
         """Metadata for a small array that can be sent as it stands and has the layout of one sent before; else None."""
-        if type(payload) is np.ndarray and payload.nbytes <= self._small:
+        if type(payload) is np.ndarray and payload.nbytes <= self.small:
             body = self._encoder.body_like_before(payload)
             if body is not None:
                 return self._envelope.metadata(now, body)
