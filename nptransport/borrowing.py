@@ -75,10 +75,14 @@ class Borrower:
             if user not in self._users:
                 connection.close()
                 raise _lost(f"process {process} of user {user}, of whom nothing is taken")
-            connection.send(HELLO)
-            with self._lock:
-                lender = self._lenders[sender] = _Lender(connection)
-                self._inboxes.register(connection, select.EPOLLIN)
+            try:
+                connection.send(HELLO)
+                with self._lock:
+                    self._inboxes.register(connection, select.EPOLLIN)
+                    lender = self._lenders[sender] = _Lender(connection)
+            except (OSError, ValueError):  # it has gone this moment, or will not have us; or we are closed
+                connection.close()
+                continue
             if self._service is None:
                 self._service = Service(f"shared memory for {self._name}", [self._inboxes.fileno()], self._work)
             return lender
@@ -150,10 +154,11 @@ class _Lender:
         # First the claim, then the look whether the message is still there: the sender does it the other way round.
         self._say(generation)
         try:
-            held = self._held.get(generation)  # it may come twice
-            array = held() if held is not None else None
-            if array is None:
-                array = mapping.read(index, generation)
+            array = mapping.read(index, generation)
+            held = self._held.get(generation)
+            before = held() if held is not None else None
+            if before is not None:  # it has come twice
+                array = before
             content = array.data
             views = [(at, content[offset : offset + nbytes]) for at, offset, nbytes in pieces]
             for (_, view), piece in zip(views, pieces, strict=True):
@@ -166,7 +171,7 @@ class _Lender:
         except DecodeError:
             self._say(generation | RELEASE)
             raise
-        if held is None or array is not held():
+        if before is None:
             hold = self._held[generation] = _Hold(array, _released)
             hold.generation, hold.lender = generation, self
         return views

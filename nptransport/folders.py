@@ -29,7 +29,7 @@ def socket_of(address: str) -> str:
     else:
         raise _error(address, "expected shm://NAME with letters, digits, . _ and -, or shm:///FOLDER/NAME")
     path = os.path.join(folder, name)
-    longest = max(path, side_channel(folder, bytes(8)), key=len)
+    longest = max(path, side_channel(folder, bytes(8)) + ".new", key=len)
     if len(os.fsencode(longest)) > _LONGEST:
         raise _error(address, f"{longest} is longer than the {_LONGEST} bytes of a socket's path; use a shorter folder")
     if os.path.exists(path) and not stat.S_ISSOCK(os.stat(path).st_mode):

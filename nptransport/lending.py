@@ -13,7 +13,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from typing import Protocol
 
 from .arrays import Buffer
 from .descriptor import ALIGNMENT, MOST_PIECES, Descriptor, Piece, write_entry
@@ -51,6 +51,15 @@ class _Reader:
         return f"process {self.pid}"
 
 
+class Peers(Protocol):
+    """The connections of an endpoint."""
+
+    disconnects: int
+
+    def refresh(self) -> int:
+        """How many there are now."""
+
+
 class Lender:
     """Shared memory of one endpoint that sends.
 
@@ -58,11 +67,12 @@ class Lender:
         name: of the endpoint, for the log.
         folder: where the side channel's socket is to be.
         max_bytes: of shared memory, all slots together; one message larger than that travels alone.
-        peers: tells how many readers are connected to the endpoint, whether they have come here or not.
+        peers: who is connected to the endpoint, whether they have come here or not.
     """
 
-    def __init__(self, name: str, folder: str, max_bytes: int, peers: Callable[[], int]) -> None:
+    def __init__(self, name: str, folder: str, max_bytes: int, peers: Peers) -> None:
         self._name, self._peers = name, peers
+        self._disconnects = peers.disconnects
         self.identity = os.urandom(8)
         self._users = allowed_users()
         self._slots = Slots(max_bytes)
@@ -100,13 +110,17 @@ class Lender:
             seen.update(slot.generation for slot in slots)
         return lists
 
+    def look(self) -> None:
+        """Take note of who has gone."""
+        with self._lock:
+            self._listen()
+            self._settle()
+
     @property
     def unclaimed(self) -> int:
         """Messages that lie here, have been sent, and have not been fetched yet."""
-        with self._lock:
-            self._listen()
-            self._claims.settle(self._peers())
-            return self._claims.unclaimed
+        self.look()
+        return self._claims.unclaimed
 
     @property
     def lost(self) -> int:
@@ -134,20 +148,16 @@ class Lender:
                 self._listen()
                 slot = self._slots.pop(nbytes)
             if slot is None:
-                if self._claims.in_doubt():
-                    self._claims.settle(self._peers())
-                    self._sort_in()
+                self._settle()
                 slot = self._slots.pop(nbytes) or self._grow(nbytes)
             while slot is not None:
-                # First it is made invalid, then we listen; a reader claims first, then it looks whether it is valid.
-                # So whoever comes late either holds the slot or sees that it has come too late.
-                slot.stamp(0, 0)
+                # It was made invalid when it became free, and now we listen; a reader claims first, and then looks
+                # whether it is valid. So whoever comes late either holds it, or sees that it has come too late.
                 if slot.generation:
                     self._listen()
                 if self._claims.forget(slot.generation):
                     slot.generation = 0
                     return slot
-                slot.stamp(slot.generation, slot.nbytes)
                 slot = self._slots.pop(nbytes)
             return None
 
@@ -237,8 +247,21 @@ class Lender:
                 claims.claim(reader, word)
         return True
 
+    def _settle(self) -> None:
+        """Find out what has been lost with readers who have gone."""
+        count = 0
+        if self._closed_at is None:
+            count = self._peers.refresh()
+            if self._peers.disconnects > self._disconnects:  # what was sent to who never came here, or had left
+                self._disconnects = self._peers.disconnects
+                self._claims.suspect()
+        if self._claims.in_doubt():
+            self._claims.settle(count)
+            self._sort_in()
+
     def _sort_in(self) -> None:
         for slot in self._claims.take_freed():
+            slot.stamp(0, 0)
             self._slots.push(slot)
 
     def _part_from(self, reader: _Reader) -> None:
@@ -330,7 +353,6 @@ class Lender:
             if self._closed_at is None:
                 self._listen()
                 self._closed_at, self._linger = time.monotonic(), linger
-                self._peers = _nobody
                 self._news.register(self._words, select.EPOLLIN)  # nobody else listens from now on
                 self._end_if_done()
             if not self._ended:
@@ -342,7 +364,7 @@ class Lender:
     def _end_if_done(self) -> None:
         if self._closed_at is None or self._ended:
             return
-        self._claims.settle(0)
+        self._settle()
         waited = time.monotonic() - self._closed_at
         if self._claims.unclaimed > self._claims.in_doubt() and waited < max(_WAIT, self._linger):
             return
@@ -389,10 +411,6 @@ class Lender:
 
 
 _lingering: set[Lender] = set()  # closed, and kept for readers who have yet to come
-
-
-def _nobody() -> int:
-    return 0
 
 
 def _is_passing(error: OSError) -> bool:

@@ -76,7 +76,7 @@ class Producing(Endpoint):
 
     def _open_lender(self, max_bytes: int) -> Lender:
         channel = self._channel
-        lender = Lender(str(channel), channel.folders[0], max_bytes, channel.connections.refresh)
+        lender = Lender(str(channel), channel.folders[0], max_bytes, channel.connections)
         channel.returns, channel.tell_holders = lender.descriptor, lender.situation
         return lender
 
@@ -265,6 +265,8 @@ class Producing(Endpoint):
         if self._channel.within_process:
             return  # the consumer holds everything already
         self._look()
+        if self._lender is not None:
+            self._lender.look()
         if self._undelivered() or (self._outbox.messages and self._channel.connections.count):
             yield from self._draining()
             yield from self._channel.parting()

@@ -6,9 +6,11 @@ import numpy as np
 
 from .segments import MOST_SLOTS, Segment
 
-__all__ = ["Slot", "Slots"]
+__all__ = ["Slot", "Slots", "size_of"]
 
 _PAGE = 4096
+_LARGER = 1.25  # times what is asked for: a slot that is larger is not taken
+_SLACK = 32  # the budget may be exceeded by a part of this, since slots are whole pages
 _SEGMENT = 2**22  # small slots share a segment of about that size: each segment costs two file descriptors
 
 
@@ -41,6 +43,7 @@ class Slots:
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
+        self._most = max_bytes + max_bytes // _SLACK
         self.nbytes = 0
         """Bytes of all segments."""
         self.segments: dict[int, Segment] = {}
@@ -50,9 +53,13 @@ class Slots:
 
     def pop(self, nbytes: int) -> Slot | None:
         """A free slot that is large enough and not much larger; None without one."""
-        free = self._free.get(size_of(nbytes))
+        size = size_of(nbytes)
+        free = self._free.get(size)
         if not free:
-            return None
+            fitting = [each for each, slots in self._free.items() if slots and size < each <= size * _LARGER]
+            if not fitting:
+                return None
+            free = self._free[min(fitting)]
         slot = free.pop()
         self._count[slot.segment.number] -= 1
         return slot
@@ -65,7 +72,7 @@ class Slots:
     def grow(self, nbytes: int) -> tuple[Segment | None, list[Segment]]:
         """A new segment with free slots for ``nbytes`` if there is room for one, and those given up for that."""
         size, gone = size_of(nbytes), []
-        room = self.max_bytes - self.nbytes
+        room = self._most - self.nbytes
         if room < size:
             for segment in [each for each in self.segments.values() if self._is_idle(each)]:
                 gone.append(segment)
@@ -84,11 +91,6 @@ class Slots:
         for index in reversed(range(count)):
             self.push(Slot(segment, index))
         return segment, gone
-
-    def has_any(self, nbytes: int) -> bool:
-        """Whether there are slots for ``nbytes`` at all, free or not."""
-        size = size_of(nbytes)
-        return any(segment.slot_bytes == size for segment in self.segments.values())
 
     def _is_idle(self, segment: Segment) -> bool:
         return self._count[segment.number] == segment.slots
@@ -109,6 +111,6 @@ class Slots:
 
 
 def size_of(nbytes: int) -> int:
-    """Bytes of the slots that ``nbytes`` go into: whole pages, and eight sizes from each power of two to the next."""
-    step = max(_PAGE, 1 << max(0, (nbytes - 1).bit_length() - 4))
+    """Bytes of the slots that ``nbytes`` go into: whole pages, and 64 sizes from each power of two to the next."""
+    step = max(_PAGE, 1 << max(0, (nbytes - 1).bit_length() - 7))
     return max(1, -(-nbytes // step)) * step

@@ -108,8 +108,12 @@ class Claims(Generic[T]):
         state = self._readers[reader]
         if not state.leaving:
             state.leaving = True
-            if self._unclaimed:
-                self._marked = self.newest
+            self.suspect()
+
+    def suspect(self) -> None:
+        """Somebody has gone: what nobody has claimed may have been sent there."""
+        if self._unclaimed:
+            self._marked = self.newest
 
     def gone(self, reader: Hashable) -> None:
         """It is dead, and holds nothing any more."""
