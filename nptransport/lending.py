@@ -100,7 +100,7 @@ class Lender:
     def nbytes(self) -> int:
         """Bytes of slots that are out."""
         with self._lock:
-            return sum(slot.nbytes for slots in self._unique_holdings() for slot in slots)
+            return sum(slot.used for slots in self._unique_holdings() for slot in slots)
 
     def _unique_holdings(self) -> list[list[Slot]]:
         seen: set[int] = set()
@@ -191,17 +191,15 @@ class Lender:
         """The entry for the message in ``slot``, of which so many copies are sent now, as the next one."""
         last = pieces[-1]
         with self._lock:
-            slot.generation = self._claims.next()
-            slot.stamp(slot.generation, last.offset + last.nbytes)
+            slot.stamp(self._claims.next(), last.offset + last.nbytes)
             self._claims.sent(slot.generation, slot, copies)
         return write_entry(Descriptor(self.identity, slot.segment.number, slot.index, slot.generation, pieces))
 
     def withdraw(self, slot: Slot) -> None:
         """The message could not be sent. It is still in the slot."""
         with self._lock:
-            slot.stamp(0, 0)
             self._claims.withdraw(slot.generation)
-            slot.generation = 0
+            slot.stamp(0, 0)
 
     # Readers
 
@@ -261,7 +259,7 @@ class Lender:
 
     def _sort_in(self) -> None:
         for slot in self._claims.take_freed():
-            slot.stamp(0, 0)
+            slot.invalidate()
             self._slots.push(slot)
 
     def _part_from(self, reader: _Reader) -> None:
@@ -339,7 +337,7 @@ class Lender:
             self._listen()
             parts = []
             for reader, slots in self._claims.holdings().items():
-                held = sum(slot.nbytes for slot in slots)
+                held = sum(slot.used for slot in slots)
                 who = "not fetched yet" if reader is None else f"held by {reader}"
                 parts.append(f"{len(slots)} messages, {held} bytes {who}")
             return f"shared memory of {self._slots.max_bytes} bytes: {'; '.join(parts) or 'all free'}"

@@ -17,25 +17,27 @@ _SEGMENT = 2**22  # small slots share a segment of about that size: each segment
 class Slot:
     """A place for one message."""
 
-    __slots__ = ("array", "generation", "index", "segment")
+    __slots__ = ("array", "generation", "index", "segment", "used")
 
     def __init__(self, segment: Segment, index: int) -> None:
         self.segment, self.index = segment, index
         self.array = segment.slot(index)
         self.generation = 0
         """Of the last message in it."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it takes of the budget."""
-        return self.array.nbytes
+        self.used = 0
+        """Bytes of that message."""
 
     def fill(self, buffer: bytes | memoryview, offset: int) -> None:
         """Copy ``buffer`` to ``offset``; lets other threads run meanwhile."""
         np.copyto(self.array[offset : offset + len(buffer)], np.frombuffer(buffer, np.uint8))
 
     def stamp(self, generation: int, used: int) -> None:
+        self.generation, self.used = generation, used
         self.segment.stamp(self.index, generation, used)
+
+    def invalidate(self) -> None:
+        """No reader is to find that message any more. It is remembered here which one it was."""
+        self.segment.stamp(self.index, 0, 0)
 
 
 class Slots:
@@ -66,7 +68,7 @@ class Slots:
 
     def push(self, slot: Slot) -> None:
         """``slot`` is free."""
-        self._free.setdefault(slot.nbytes, []).append(slot)
+        self._free.setdefault(slot.array.nbytes, []).append(slot)
         self._count[slot.segment.number] += 1
 
     def grow(self, nbytes: int) -> tuple[Segment | None, list[Segment]]:
