@@ -21,9 +21,10 @@ class Producer(Producing):
     """Sends payloads to a :class:`Consumer`; several consumers get them in turn (ZeroMQ's PUSH).
 
     Args:
-        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME.
+        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME, shm://NAME.
         max_messages: high-water mark: messages that wait for one consumer before ``send`` blocks.
         max_bytes: bytes that wait, all consumers together, before ``send`` blocks; a larger array travels alone.
+            Over shm://, shared memory that messages take until the last consumer has let go of them.
         limits: what the consumers accept.
         linger: seconds that ``close`` gives the consumers to read what was sent.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
