@@ -160,14 +160,14 @@ class _Lender:
             if before is not None:  # it has come twice
                 array = before
             content = array.data
-            views = [(at, content[offset : offset + nbytes]) for at, offset, nbytes in pieces]
-            for (_, view), piece in zip(views, pieces, strict=True):
-                if len(view) != piece.nbytes:
+            for _, offset, nbytes in pieces:
+                if offset + nbytes > len(content):
                     raise DecodeError.of(
                         KEY,
                         expected=f"a part within the {len(content)} bytes of its message",
-                        found=f"{piece.nbytes} from {piece.offset} on",
+                        found=f"{nbytes} from {offset} on",
                     )
+            views = [(at, content[offset : offset + nbytes]) for at, offset, nbytes in pieces]
         except DecodeError:
             self._say(generation | RELEASE)
             raise
@@ -254,8 +254,14 @@ class _Lender:
                 self.cut()
 
     def _say(self, word: int) -> None:
-        self._unsaid.append(_WORD.pack(word))
         with self._lock:
+            if not self._unsaid and not self._rest and self.gone_at is None:
+                try:
+                    if self._connection.send(_WORD.pack(word)) == _WORD.size:
+                        return
+                except OSError:
+                    pass  # it is found out below
+            self._unsaid.append(_WORD.pack(word))
             self._speak()
 
     def _speak(self) -> None:

@@ -145,6 +145,11 @@ class Decoder:
             plan = self._known.get(rest)
             if plan is not None and envelope is not None and plan.entries == metadata[0] - 1:
                 return plan, envelope, None
+            if envelope is not None:
+                shared, rest = split_entry(rest)
+                plan = self._known.get(rest)
+                if plan is not None and shared is not None and plan.entries == metadata[0] - 2:
+                    return plan, envelope, shared
         try:
             return self._open(metadata)
         except DecodeError:

@@ -21,6 +21,7 @@ _PIECE = struct.Struct(">IQQ")
 _ONE = struct.Struct(">8sIIQIQQ")
 _ONE_PREFIX = _PREFIX + _ONE.size.to_bytes(2, "big")
 _ONE_END = len(_ONE_PREFIX) + _ONE.size
+_MOST = 2**63
 MOST_PIECES = (2**16 - 1 - _HEAD.size) // _PIECE.size
 
 
@@ -70,8 +71,10 @@ def split_entry(entries: bytes) -> tuple[bytes | None, bytes]:
 def read_descriptor(value: bytes, parts: int) -> Descriptor:
     """The descriptor of a message of so many ``parts``, or DecodeError."""
     if len(value) == _ONE.size:
-        sender, segment, slot, generation, *numbers = _ONE.unpack(value)
-        pieces = [Piece(*numbers)]
+        sender, segment, slot, generation, part, offset, nbytes = _ONE.unpack(value)
+        if part < parts and 0 < generation < _MOST:
+            return Descriptor(sender, segment, slot, generation, [Piece(part, offset, nbytes)])
+        pieces = [Piece(part, offset, nbytes)]
     elif len(value) < _HEAD.size or (len(value) - _HEAD.size) % _PIECE.size:
         raise DecodeError.of(KEY, expected="a descriptor", found=f"{len(value)} bytes")
     else:
@@ -82,6 +85,6 @@ def read_descriptor(value: bytes, parts: int) -> Descriptor:
         if not before < index < parts:
             raise DecodeError.of(KEY, expected=f"buffers of {parts}, in order", found=f"{index} after {before}")
         before = index
-    if not 0 < generation < 2**63:
+    if not 0 < generation < _MOST:
         raise DecodeError.of(KEY, expected="a generation from 1", found=f"{generation}")
     return Descriptor(sender, segment, slot, generation, pieces)

@@ -93,6 +93,7 @@ class EnvelopeWriter:
         self.sequence = 0
         self._entry = _PREFIX + source.encode("ascii") + bytes([_UINT64])
         self._metadata = head + self._entry
+        self._one_more = bytes([head[0] + 1]) + head[1:] + self._entry
 
     def entry(self, sent_at: float) -> bytes:
         """The entry for the message with the present ``sequence``."""
@@ -101,6 +102,10 @@ class EnvelopeWriter:
     def metadata(self, sent_at: float, body: bytes) -> bytes:
         """Head, entry and ``body`` in one."""
         return self._metadata + _NUMBERS.pack(self.sequence, _FLOAT64, sent_at) + body
+
+    def metadata_with(self, sent_at: float, entry: bytes, body: bytes) -> bytes:
+        """The same with one ``entry`` more behind that of the envelope."""
+        return self._one_more + _NUMBERS.pack(self.sequence, _FLOAT64, sent_at) + entry + body
 
     def renew(self, metadata: bytes, at: int, sent_at: float) -> bytes:
         """``metadata``, whose entry stands at ``at``, with the present ``sequence`` and another time."""

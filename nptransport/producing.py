@@ -13,6 +13,7 @@ from .addresses import Addresses
 from .arrays import Buffer
 from .channel import Channel, check_positive
 from .codec import with_shared
+from .descriptor import Piece
 from .ending import close_at_end
 from .endpoint import Endpoint
 from .errors import MisuseError, Timeout
@@ -101,13 +102,38 @@ class Producing(Endpoint):
         """Send a small array of a layout sent before, if that can be done at once: a short cut."""
         now = time.time()
         metadata = self._outbox.metadata_like_before(payload, now)
-        if metadata is None or now - self._looked > _LOOK:
+        if now - self._looked > _LOOK:
             return False
+        if metadata is None:
+            return self._lender is not None and self._share_like_before(self._lender, payload, now)
         self._channel.enter()
         try:
             if self._channel.try_send_pair(metadata, payload):
                 self._outbox.count(len(metadata) + payload.nbytes)
                 return True
+            return False
+        finally:
+            self._channel.leave()
+
+    def _share_like_before(self, lender: Lender, payload: Any, now: float) -> bool:
+        """The same for a large array, by way of shared memory."""
+        outbox = self._outbox
+        body = outbox.body_like_before(payload)
+        if body is None or not self._keeps_up:
+            return False
+        nbytes = payload.nbytes
+        self._channel.enter()
+        try:
+            slot = lender.take_now(nbytes)
+            if slot is None:
+                return False
+            np.copyto(slot.like(payload), payload)
+            message = outbox.metadata_with(now, lender.stamp(slot, [Piece(0, 0, nbytes)]), body)
+            if self._channel.try_send([message]):
+                outbox.count(len(message) + nbytes)
+                return True
+            lender.withdraw(slot)
+            lender.give_back(slot)
             return False
         finally:
             self._channel.leave()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import numpy as np
 
 from .segments import MOST_SLOTS, Segment
@@ -17,19 +20,28 @@ _SEGMENT = 2**22  # small slots share a segment of about that size: each segment
 class Slot:
     """A place for one message."""
 
-    __slots__ = ("array", "generation", "index", "segment", "used")
+    __slots__ = ("array", "generation", "index", "segment", "typed", "used")
 
     def __init__(self, segment: Segment, index: int) -> None:
         self.segment, self.index = segment, index
-        self.array = segment.slot(index)
+        self.array: np.ndarray[Any, Any] = segment.slot(index)
         self.generation = 0
         """Of the last message in it."""
+        self.typed = self.array
+        """The last view that was asked for."""
         self.used = 0
         """Bytes of that message."""
 
     def fill(self, buffer: bytes | memoryview, offset: int) -> None:
         """Copy ``buffer`` to ``offset``; lets other threads run meanwhile."""
         np.copyto(self.array[offset : offset + len(buffer)], np.frombuffer(buffer, np.uint8))
+
+    def like(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The beginning as an array like that one, which is C contiguous."""
+        typed = self.typed
+        if typed.dtype is not array.dtype or typed.shape != array.shape:
+            typed = self.typed = self.array[: array.nbytes].view(array.dtype).reshape(array.shape)
+        return typed
 
     def stamp(self, generation: int, used: int) -> None:
         self.generation, self.used = generation, used
@@ -112,6 +124,7 @@ class Slots:
         self.nbytes = 0
 
 
+@functools.lru_cache(256)
 def size_of(nbytes: int) -> int:
     """Bytes of the slots that ``nbytes`` go into: whole pages, and 64 sizes from each power of two to the next."""
     step = max(_PAGE, 1 << max(0, (nbytes - 1).bit_length() - 7))

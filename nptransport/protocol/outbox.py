@@ -104,6 +104,16 @@ class Outbox:
                 return self._envelope.metadata(now, body)
         return None
 
+    def body_like_before(self, payload: Any) -> bytes | None:
+        """The entries behind the envelope for a large array, if one of its layout was sent before; else None."""
+        if type(payload) is np.ndarray and payload.nbytes > self.small:
+            return self._encoder.body_like_before(payload)
+        return None
+
+    def metadata_with(self, now: float, entry: bytes, body: bytes) -> bytes:
+        """Metadata with that ``entry`` between the envelope and ``body``."""
+        return self._envelope.metadata_with(now, entry, body)
+
     def count(self, nbytes: int) -> None:
         """A message of that size is on its way."""
         self._envelope.sequence += 1
