@@ -116,11 +116,10 @@ class Lender:
             self._listen()
             self._settle()
 
-    @property
-    def unclaimed(self) -> int:
-        """Messages that lie here, have been sent, and have not been fetched yet."""
+    def awaits(self) -> bool:
+        """Whether messages that lie here have been sent and not been fetched, and not by the death of their readers."""
         self.look()
-        return self._claims.unclaimed
+        return self._claims.unclaimed > self._claims.in_doubt()
 
     @property
     def lost(self) -> int:

@@ -255,9 +255,9 @@ class Producing(Endpoint):
 
     def _flushing(self) -> Steps[None]:
         """Until everything that was sent has left this process, as far as that can be known."""
-        while self._lender is not None and self._lender.unclaimed:
-            yield Need.RELEASED
         yield from self._draining()
+        while self._lender is not None and self._lender.awaits():
+            yield Need.RELEASED
 
     def _draining(self) -> Steps[None]:
         while self._outbox.in_flight.nbytes:

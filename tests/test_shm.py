@@ -51,6 +51,7 @@ def memory_of(array):
 
 def fill(producer):
     """Send until there is no memory left."""
+    wait_until(lambda: producer.statistics().connections)
     try:
         for index in range(100):
             producer.send(np.full(SIZE, index), timeout=1.0)
