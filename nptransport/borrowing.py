@@ -23,7 +23,7 @@ from .folders import allowed_users, side_channel
 from .log import warn
 from .memory.segments import Mapping
 from .service import Service
-from .sidechannel import GONE, HELLO, LEAVE, OFFER, RECORD, RELEASE, connect, peer_of
+from .sidechannel import GONE, HELLO, LEAVE, NAME, OFFER, RECORD, RELEASE, connect, peer_of
 from .steps import wait_for
 
 __all__ = ["Borrower"]
@@ -41,9 +41,11 @@ class Borrower:
     Args:
         name: of the endpoint, for the log.
         folders: where the side channels of senders may be.
+        reader: the number of a subscriber, by which publishers know it.
     """
 
-    def __init__(self, name: str, folders: Sequence[str]) -> None:
+    def __init__(self, name: str, folders: Sequence[str], reader: bytes = bytes(NAME)) -> None:
+        self._reader = reader
         self._name, self._folders = name, list(dict.fromkeys(folders))
         self._users = allowed_users()
         self._lenders: dict[bytes, _Lender] = {}
@@ -76,7 +78,7 @@ class Borrower:
                 connection.close()
                 raise _lost(f"process {process} of user {user}, of whom nothing is taken")
             try:
-                connection.send(HELLO)
+                connection.send(HELLO + self._reader)
                 with self._lock:
                     self._inboxes.register(connection, select.EPOLLIN)
                     lender = self._lenders[sender] = _Lender(connection)

@@ -12,6 +12,7 @@ from .channel import Channel, check_positive
 from .distributing import Distributor, Repertoire
 from .ending import close_at_end
 from .errors import Timeout
+from .lending import Lender
 from .log import warn
 from .protocol.tags import LONGEST
 from .service import Service, weakly
@@ -61,6 +62,9 @@ class Broadcasting:
         )
         on_return = weakly(self._on_return)
         self._distributor = Distributor(self._backend, repertoire, max_messages, int(max_bytes), on_return)
+        if self._backend.is_shared:
+            lender = Lender(str(self._backend), self._backend.folders[0], int(max_bytes), None)
+            self._distributor.lender, self._backend.tell_holders = lender, lender.situation
 
     def _start(self, name: str, *descriptors: int) -> None:
         """Begin to work in a thread. What that needs has to be there."""
@@ -126,3 +130,5 @@ class Broadcasting:
 
     def _destroy(self) -> None:
         self._backend.destroy()
+        if self._distributor.lender is not None:
+            self._distributor.lender.close(self._linger)

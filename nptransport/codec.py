@@ -26,7 +26,7 @@ from .errors import DecodeError, EncodeError, LimitExceeded
 from .limits import DEFAULT_LIMITS, Limits
 from .tree import Lowering, lift, read_layout
 
-__all__ = ["Decoder", "Encoder", "Plan", "decode", "encode", "is_topic", "read_topic", "with_shared"]
+__all__ = ["Decoder", "Encoder", "Plan", "decode", "encode", "is_topic", "read_topic", "with_shared", "without_shared"]
 
 VERSION = 1
 _HEAD = packing.pack("npt") + packing.pack(VERSION)  # stands behind the first byte of every metadata part
@@ -246,6 +246,13 @@ def with_shared(metadata: Buffer, entry: bytes) -> bytes:
     """``metadata`` with an envelope, and behind that the ``entry`` that says where buffers lie in shared memory."""
     at = BODY + ENTRY_SIZE
     return b"%c%b%b%b" % (metadata[0] + 1, bytes(metadata[1:at]), entry, bytes(metadata[at:]))
+
+
+def without_shared(metadata: bytes) -> bytes:
+    """The same for a message with all its buffers."""
+    at = BODY + ENTRY_SIZE
+    shared, rest = split_entry(metadata[at:])
+    return metadata if shared is None else bytes([metadata[0] - 1]) + metadata[1:at] + rest
 
 
 def is_topic(first: Buffer) -> bool:

@@ -8,11 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from .channel import Channel
+from .lending import Lender
 from .memory.leases import Leases
 from .protocol.audience import Audience, Outlet, Route
 from .protocol.message import SubscriberState
 from .protocol.program import Parcel
 from .protocol.tags import Mode, Position, Word
+from .steps import PATIENCE, wait_for
 
 __all__ = ["BEAT", "Distributor", "Repertoire"]
 
@@ -62,6 +64,10 @@ class Distributor:
         bytes; all of them that may wait for one subscriber are an eighth of the budget."""
         self.leases = Leases(max_bytes - self.small * max_messages)
         """The larger ones that are on their way."""
+        self.lender: Lender | None = None
+        """Shared memory, if what is sent here lies there."""
+        self._heard = 0  # version of the audience that the lender knows
+        self._addressees: dict[bytes, Outlet] = {}
         self._on_return = self.audience.plain.waiting.on_end = on_return
         self._channel = channel
         self._repertoire = repertoire
@@ -81,6 +87,24 @@ class Distributor:
             for joined in reaction.joined:
                 self._greet(*joined)
         self.audience.settle()
+        if self.lender is not None:
+            self.lender.look()
+            if self._heard != self.audience.version:
+                self._tell_lender(self.lender)
+
+    def _tell_lender(self, lender: Lender) -> None:
+        """Say who has gone, and has what it was sent on loan no more."""
+        self._heard = self.audience.version
+        outlets = self.audience.outlets
+        for number, outlet in self._addressees.items():
+            if outlets.get(number) is not outlet:
+                lender.forget(number)
+        self._addressees = dict(outlets)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of large messages that are on their way."""
+        return self.leases.nbytes + (0 if self.lender is None else self.lender.nbytes)
 
     def _greet(self, outlet: Outlet, prefix: bytes) -> None:
         outlet.waiting.on_end = self._on_return
@@ -105,7 +129,7 @@ class Distributor:
         to_come = 0 if leased else nbytes
 
         def fits() -> bool:  # a large one alone always does
-            out = self.leases.nbytes - nbytes + to_come  # of others
+            out = self.nbytes - nbytes + to_come  # of others
             return not out or out + nbytes <= self.leases.max_bytes
 
         if not fits():
@@ -133,7 +157,11 @@ class Distributor:
         if not any(outlet.progresses() for outlet in outlets):
             return False
         for _ in range(2):  # the first word may be of what came back before
-            self._channel.await_release()
+            if self.lender is None:
+                self._channel.await_release()
+            else:
+                wait_for(self.lender.descriptor, PATIENCE)
+                self.lender.look()
             if condition():
                 return True
         return False
@@ -144,9 +172,14 @@ class Distributor:
     def retain(self, route: Route, parcel: Parcel) -> None:
         """Keep ``parcel`` for who comes later, beside the budget."""
         if route.retained is not None:
-            self.leases.exempt(route.retained.frames, False)  # it may be waiting for somebody still
+            self._exempt(route.retained, False)  # it may be waiting for somebody still
         route.retained = parcel.own()
-        self.leases.exempt(route.retained.frames, True)
+        self._exempt(route.retained, True)
+
+    def _exempt(self, parcel: Parcel, wanted: bool) -> None:
+        self.leases.exempt(parcel.frames, wanted)
+        if self.lender is not None and parcel.lot is not None:
+            self.lender.exempt(parcel.lot, wanted)
 
     def distribute(self, route: Route, parcel: Parcel) -> None:
         """Send ``parcel`` to all whom ``route`` leads to."""
@@ -186,6 +219,12 @@ class Distributor:
 
     def _try_send(self, outlet: Outlet, head: bytes, parcel: Parcel) -> bool:
         """Small frames are copied; of large ones it gets views, which count as waiting for it until they have left."""
+        if self.lender is not None and parcel.lot is not None:
+            self.lender.address(parcel.lot, outlet.number, outlet.waiting)
+            if self._channel.try_send([head, *parcel.frames]):
+                return True
+            self.lender.take_back(parcel.lot, outlet.number, outlet.waiting)
+            return False
         return self._channel.try_send([head, *_views(outlet, parcel)], [head, *parcel.frames])
 
     def _drop(self, outlet: Outlet, topic: bytes, want: str) -> None:
@@ -200,6 +239,8 @@ class Distributor:
             outlet.replaced += parcel.topic in outlet.behind
             outlet.behind[parcel.topic] = parcel.own()
             self.anyone_behind = True
+            if self.lender is not None:
+                self.lender.attend(True)
         else:
             self._drop(outlet, parcel.topic, want)
 
@@ -248,6 +289,8 @@ class Distributor:
             for outlet in self.audience.outlets.values():
                 self._catch_up(outlet)
             self.anyone_behind = any(outlet.behind for outlet in self.audience.outlets.values())
+            if self.lender is not None and not self.anyone_behind:
+                self.lender.attend(False)
         if now - self._beaten >= BEAT:
             self._beaten = now
             for outlet in self.audience.outlets.values():

@@ -13,6 +13,7 @@ import socket
 import struct
 import threading
 import time
+import weakref
 from typing import Protocol
 
 from .arrays import Buffer
@@ -20,13 +21,14 @@ from .descriptor import ALIGNMENT, MOST_PIECES, Descriptor, Piece, write_entry
 from .ending import close_at_end
 from .folders import allowed_users, side_channel
 from .log import warn
+from .memory.leases import Readings
 from .memory.segments import Segment
 from .memory.slots import Slot, Slots
 from .protocol.claims import Claims
-from .service import Service
-from .sidechannel import GONE, HELLO, LEAVE, OFFER, RECORD, RELEASE, listen, peer_of
+from .service import Service, weakly
+from .sidechannel import GONE, HELLO, LEAVE, NAME, OFFER, RECORD, RELEASE, listen, peer_of
 
-__all__ = ["CROSSOVER", "Lender", "lay_out"]
+__all__ = ["CROSSOVER", "Lender", "Lot", "Peers", "lay_out"]
 
 CROSSOVER = 32 * 1024  # bytes of content from which shared memory is the quicker way
 # Messages that wait for a reader: as many, or that much. With more, the processor's cache holds them no more.
@@ -43,12 +45,22 @@ class _Reader:
 
     def __init__(self, connection: socket.socket, pid: int) -> None:
         self.connection, self.pid = connection, pid
-        self.hello = b""
+        self.greeted = False
         self.rest = b""
         self.unsent: list[tuple[bytes, int | None]] = []
 
     def __str__(self) -> str:
         return f"process {self.pid}"
+
+
+class Lot:
+    """A message in shared memory of which copies may be sent for as long as this is kept."""
+
+    __slots__ = ("__weakref__", "generation", "nbytes", "room")
+
+    def __init__(self, slot: Slot) -> None:
+        self.generation, self.nbytes = slot.generation, slot.used
+        self.room = slot.array.nbytes
 
 
 class Peers(Protocol):
@@ -67,12 +79,13 @@ class Lender:
         name: of the endpoint, for the log.
         folder: where the side channel's socket is to be.
         max_bytes: of shared memory, all slots together; one message larger than that travels alone.
-        peers: who is connected to the endpoint, whether they have come here or not.
+        peers: who is connected to the endpoint, whether they have come here or not. None: all copies are addressed,
+            and who has gone is told by :meth:`forget`.
     """
 
-    def __init__(self, name: str, folder: str, max_bytes: int, peers: Peers) -> None:
+    def __init__(self, name: str, folder: str, max_bytes: int, peers: Peers | None) -> None:
         self._name, self._peers = name, peers
-        self._disconnects = peers.disconnects
+        self._disconnects = 0 if peers is None else peers.disconnects
         self.identity = os.urandom(8)
         self._users = allowed_users()
         self._slots = Slots(max_bytes)
@@ -81,7 +94,10 @@ class Lender:
         self._lock = threading.RLock()
         self._closed_at: float | None = None
         self._linger = 0.0
+        self._attentive = False
         self._lost = 0
+        self.nbytes = 0
+        """Bytes of messages that have been sent and are not free again, without those that are exempt."""
         self._ended = False
         self._path = side_channel(folder, self.identity)
         self._process = os.getpid()
@@ -95,20 +111,6 @@ class Lender:
     def descriptor(self) -> int:
         """Readable when a reader has said something: a slot may be free."""
         return self._words.fileno()
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of slots that are out."""
-        with self._lock:
-            return sum(slot.used for slots in self._unique_holdings() for slot in slots)
-
-    def _unique_holdings(self) -> list[list[Slot]]:
-        seen: set[int] = set()
-        lists = []
-        for slots in self._claims.holdings().values():
-            lists.append([slot for slot in slots if slot.generation not in seen])
-            seen.update(slot.generation for slot in slots)
-        return lists
 
     def look(self) -> None:
         """Take note of who has gone."""
@@ -210,13 +212,71 @@ class Lender:
         with self._lock:
             slot.stamp(self._claims.next(), last.offset + last.nbytes)
             self._claims.sent(slot.generation, slot, copies)
+            self.nbytes += slot.used
         return write_entry(Descriptor(self.identity, slot.segment.number, slot.index, slot.generation, pieces))
 
     def withdraw(self, slot: Slot) -> None:
         """The message could not be sent. It is still in the slot."""
         with self._lock:
             self._claims.withdraw(slot.generation)
+            self.nbytes -= slot.used
             slot.stamp(0, 0)
+
+    # Messages of which each copy is addressed
+
+    def begin(self, slot: Slot, pieces: list[Piece]) -> tuple[bytes, Lot]:
+        """The entry for the message in ``slot``, of which copies may be sent for as long as the lot is kept."""
+        last = pieces[-1]
+        with self._lock:
+            slot.stamp(self._claims.next(), last.offset + last.nbytes)
+            self._claims.begin(slot.generation, slot, slot.used)
+            self.nbytes += slot.used
+        entry = write_entry(Descriptor(self.identity, slot.segment.number, slot.index, slot.generation, pieces))
+        lot = Lot(slot)
+        weakref.finalize(lot, weakly(self._end_lot), slot).atexit = False
+        return entry, lot
+
+    def _end_lot(self, slot: Slot) -> None:
+        with self._lock:
+            if not self._ended:
+                self._claims.end(slot.generation)
+                self._sort_in()
+
+    def address(self, lot: Lot, to: bytes, account: Readings) -> None:
+        """A copy is sent to ``to``, whose ``account`` it is counted in."""
+        with self._lock:
+            account.add(lot.nbytes)
+            self._claims.address(lot.generation, to, account)
+
+    def take_back(self, lot: Lot, to: bytes, account: Readings) -> None:
+        """That copy could not be sent."""
+        with self._lock:
+            account.add(-lot.nbytes, -1)
+            self._claims.take_back(lot.generation, to)
+            self._sort_in()
+
+    def forget(self, to: bytes) -> None:
+        """An addressee has gone."""
+        with self._lock:
+            self._listen()
+            self._claims.forget_addressee(to)
+            self._sort_in()
+
+    def exempt(self, lot: Lot, wanted: bool) -> None:
+        """Let a message lie beside the budget; or do so no more."""
+        with self._lock:
+            self.nbytes += -lot.nbytes if wanted else lot.nbytes
+            self._slots.extra += lot.room if wanted else -lot.room
+
+    def attend(self, wanted: bool) -> None:
+        """Have the thread hear at once what readers say: somebody waits for it who does not call; or do so no more."""
+        with self._lock:
+            if wanted is not self._attentive and not self._ended:
+                self._attentive = wanted
+                if wanted:
+                    self._news.register(self._words, select.EPOLLIN)
+                else:
+                    self._news.unregister(self._words)
 
     # Readers
 
@@ -243,13 +303,15 @@ class Lender:
     def _heed(self, reader: _Reader, words: bytes) -> bool:
         if reader.rest:
             words = reader.rest + words
-        if not reader.hello:
-            if len(words) < len(HELLO):
+        if not reader.greeted:
+            if len(words) < len(HELLO) + NAME:
                 reader.rest = words
-                return HELLO.startswith(words)
-            reader.hello, words = words[: len(HELLO)], words[len(HELLO) :]
-            if reader.hello != HELLO:
+                return HELLO.startswith(words[: len(HELLO)])
+            if not words.startswith(HELLO):
                 return False
+            reader.greeted = True
+            self._claims.join(reader, words[len(HELLO) : len(HELLO) + NAME])
+            words = words[len(HELLO) + NAME :]
         whole = len(words) & ~7
         reader.rest = words[whole:]
         claims = self._claims
@@ -265,7 +327,7 @@ class Lender:
     def _settle(self) -> None:
         """Find out what has been lost with readers who have gone."""
         count = 0
-        if self._closed_at is None:
+        if self._peers is not None and self._closed_at is None:
             count = self._peers.refresh()
             if self._peers.disconnects > self._disconnects:  # what was sent to who never came here, or had left
                 self._disconnects = self._peers.disconnects
@@ -276,6 +338,7 @@ class Lender:
 
     def _sort_in(self) -> None:
         for slot in self._claims.take_freed():
+            self.nbytes -= slot.used
             slot.invalidate()
             self._slots.push(slot)
 
@@ -285,7 +348,9 @@ class Lender:
         self._words.unregister(descriptor)
         self._news.unregister(descriptor)
         reader.connection.close()
-        self._claims.gone(reader)
+        if reader.greeted:
+            self._claims.gone(reader)
+            self._sort_in()
 
     def _work(self) -> bool:
         """What the thread does: let in who comes, and let go of who has gone."""
@@ -316,7 +381,6 @@ class Lender:
             return
         connection.setblocking(False)
         reader = self._readers[connection.fileno()] = _Reader(connection, pid)
-        self._claims.join(reader)
         self._words.register(connection, select.EPOLLIN)
         self._news.register(connection, 0)  # its end, and nothing else
         for segment in self._slots.segments.values():
@@ -368,7 +432,7 @@ class Lender:
             if self._closed_at is None:
                 self._listen()
                 self._closed_at, self._linger = time.monotonic(), linger
-                self._news.register(self._words, select.EPOLLIN)  # nobody else listens from now on
+                self.attend(True)  # nobody else listens from now on
                 self._end_if_done()
             if not self._ended:
                 _lingering.add(self)

@@ -52,9 +52,9 @@ class Listening(Receiving):
             options=_OPTIONS,
             context=context,
         )
-        self._set_up_receiving(opened, limits)
-        self._speakers = Speakers()
         self._number = os.urandom(8)
+        self._set_up_receiving(opened, limits, self._number)
+        self._speakers = Speakers()
         self._copy_tag = tag(Kind.COPY, self._number)
         self._channel.subscribe(self_tag(self._number, mode, prefixes), True)
 

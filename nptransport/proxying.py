@@ -11,7 +11,7 @@ import zmq
 from .addresses import Addresses
 from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
 from .channel import Channel
-from .codec import is_topic
+from .codec import is_topic, without_shared
 from .errors import DecodeError
 from .limits import DEFAULT_LIMITS, Limits
 from .listening import Listening
@@ -82,7 +82,7 @@ class Proxying(Broadcasting, Listening):
                 malformed=relay.malformed,
                 duplicates=relay.duplicates,
                 **audience.losses(),
-                bytes_in_flight=self._distributor.leases.nbytes,
+                bytes_in_flight=self._distributor.nbytes,
                 subscribers=self._distributor.states(),
                 publishers=self._channel.connections.count,
             )
@@ -172,7 +172,7 @@ class Proxying(Broadcasting, Listening):
             self._distributor.retain(line, parcel)
 
     def _parcel(self, line: Line, metadata: bytes, letter: Letter) -> Parcel:
-        frames: list[Any] = [metadata]
+        frames: list[Any] = [without_shared(metadata)]
         large = 0
         for part in letter.parts:
             if len(part) > self._distributor.small:
@@ -190,5 +190,6 @@ class Proxying(Broadcasting, Listening):
 
     def _destroy(self) -> None:
         self._channel.destroy()
+        self._stop_borrowing()
         super()._destroy()
         self._ended.set()

@@ -10,8 +10,10 @@ import zmq
 
 from .addresses import Addresses
 from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
+from .codec import with_shared
 from .endpoint import Endpoint
 from .errors import MisuseError, Timeout
+from .lending import Lender, lay_out
 from .limits import DEFAULT_LIMITS, Limits
 from .protocol.handle import FREE, SendHandle
 from .protocol.message import PublisherStatistics
@@ -60,7 +62,7 @@ class Publishing(Broadcasting, Endpoint):
                 nbytes=program.nbytes,
                 topics={name: topic.following for name, topic in program.topics.items()},
                 **audience.losses(),
-                bytes_in_flight=self._distributor.leases.nbytes,
+                bytes_in_flight=self._distributor.nbytes,
                 subscribers=self._distributor.states(),
                 connections=self._channel.connections.count,
                 disconnects=self._channel.connections.disconnects,
@@ -120,6 +122,14 @@ class Publishing(Broadcasting, Endpoint):
         content = nbytes - len(frames[0])
         if content <= self._distributor.small:
             parcel = Parcel(topic.name, frames, 0)
+        elif distributor.lender is not None and not topic.plain:
+            shared = self._share(distributor.lender, topic, frames, content)
+            handle = FREE if handle is not None else None
+            if shared is None:
+                distributor.refuse_all(topic)
+                self._program.count(topic, nbytes)
+                return handle
+            parcel = shared
         elif self._retain or distributor.has_room(topic, content):
             parcel = self._lease(topic, frames, None if self._retain else handle)
         else:
@@ -131,6 +141,19 @@ class Publishing(Broadcasting, Endpoint):
         self._program.count(topic, nbytes)
         distributor.distribute(topic, parcel)
         return handle
+
+    def _share(self, lender: Lender, topic: Topic, frames: list[Any], content: int) -> Parcel | None:
+        """``frames`` as a parcel, the large ones copied to shared memory once for all; None without room there."""
+        if not self._retain and not self._distributor.has_room(topic, content):
+            return None
+        pieces, nbytes, stay = lay_out(frames)
+        slot = lender.take(nbytes)
+        if slot is None:
+            return self._lease(topic, frames, None) if self._retain else None
+        for piece in pieces:
+            slot.fill(frames[1 + piece.part], piece.offset)
+        entry, lot = lender.begin(slot, pieces)
+        return Parcel(topic.name, [with_shared(frames[0], entry), *stay], nbytes, lot)
 
     def _lease(self, topic: Topic, frames: list[Any], handle: SendHandle | None) -> Parcel:
         """``frames`` as a parcel, the large ones copied once for all subscribers, or lent if there is a ``handle``."""

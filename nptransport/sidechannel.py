@@ -1,7 +1,8 @@
 """What the two ends of a side channel say to each other.
 
-Who reads begins with HELLO. Then it says words of 8 bytes: the generation of a message that it claims, or with RELEASE
-added, lets go; LEAVE: it claims no more. Who sends says records: OFFER, with a segment's descriptor beside it, or GONE.
+Who reads begins with HELLO and its name. Then it says words of 8 bytes: the generation of a message that it claims, or
+with RELEASE added, lets go; LEAVE: it claims no more. Who sends says records: OFFER, with a segment's descriptor beside
+it, or GONE.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import time
 
 from .folders import side_channel
 
-__all__ = ["GONE", "HELLO", "LEAVE", "OFFER", "RECORD", "RELEASE", "connect", "listen", "peer_of"]
+__all__ = ["GONE", "HELLO", "LEAVE", "NAME", "OFFER", "RECORD", "RELEASE", "connect", "listen", "peer_of"]
 
 HELLO = b"npt-shm\x01"
+NAME = 8
+"""Bytes behind HELLO that say which subscriber it is; zeros for none."""
 RELEASE = LEAVE = 1 << 63  # the generation 0 is none
 RECORD = struct.Struct("<II")
 OFFER, GONE = 1, 2

@@ -160,7 +160,7 @@ def side_channel_of(producer):
 def cheat(producer, *words):
     connection = sidechannel.connect(side_channel_of(producer), PATIENCE)
     connection.setblocking(True)
-    connection.sendall(sidechannel.HELLO + b"".join(word.to_bytes(8, "little") for word in words))
+    connection.sendall(sidechannel.HELLO + bytes(8) + b"".join(word.to_bytes(8, "little") for word in words))
     return connection
 
 
@@ -194,7 +194,9 @@ def test_a_reader_that_claims_before_the_right_one_spoils_nothing(ends):
         assert seen + consumer.statistics().malformed == 13
 
 
-@pytest.mark.parametrize("words", [b"", b"junk", b"GET / HTTP/1.1\r\n\r\n", sidechannel.HELLO + b"\xff" * 80])
+@pytest.mark.parametrize(
+    "words", [b"", b"junk", b"GET / HTTP/1.1\r\n\r\n", sidechannel.HELLO + bytes(8) + b"\xff" * 80]
+)
 def test_junk_on_the_side_channel(ends, words):
     producer, consumer, _ = ends
     with socket.socket(socket.AF_UNIX) as junk:

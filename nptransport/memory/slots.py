@@ -57,7 +57,8 @@ class Slots:
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self._most = max_bytes + max_bytes // _SLACK
+        self.extra = 0
+        """Bytes that may be taken beside."""
         self.nbytes = 0
         """Bytes of all segments."""
         self.segments: dict[int, Segment] = {}
@@ -86,7 +87,7 @@ class Slots:
     def grow(self, nbytes: int) -> tuple[Segment | None, list[Segment]]:
         """A new segment with free slots for ``nbytes`` if there is room for one, and those given up for that."""
         size, gone = size_of(nbytes), []
-        room = self._most - self.nbytes
+        room = self.max_bytes + self.max_bytes // _SLACK + self.extra - self.nbytes
         if room < size:
             for segment in [each for each in self.segments.values() if self._is_idle(each)]:
                 gone.append(segment)

@@ -27,6 +27,8 @@ class Parcel(NamedTuple):
     """Metadata and buffers, the large ones as leases."""
     large: int
     """Bytes of the large ones."""
+    lot: Any = None
+    """Where the large ones are in shared memory, and not among the frames."""
 
     def own(self) -> Parcel:
         """The same, without memory of the caller's."""
