@@ -39,7 +39,7 @@ def peer_fixture():
             socket.linger = 0
             socket.sndhwm = 0
             socket.rcvtimeo = PATIENCE * 1000
-            socket.connect(address)
+            socket.connect(address.replace("shm://", "ipc://"))
             return socket
 
         yield connect
