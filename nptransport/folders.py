@@ -57,7 +57,10 @@ def allowed_users() -> set[int]:
 def _own_folder(address: str) -> str:
     chosen = os.environ.get(_FOLDER)
     if chosen:
-        os.makedirs(chosen, mode=0o700, exist_ok=True)
+        try:
+            os.makedirs(chosen, mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise _error(address, f"cannot make {chosen} ({error.strerror}), which {_FOLDER} names") from None
         return chosen
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     user = os.geteuid()

@@ -85,6 +85,8 @@ class Readings:
     def __init__(self) -> None:
         self.messages = 0
         self.nbytes = 0
+        self.held = 0
+        """Messages that were added, and fetched, and are still being read."""
         self.returned = 0
         """Views that have come back so far."""
         self._lock = threading.RLock()
@@ -112,6 +114,7 @@ class Readings:
         """A message that was added waits no more, and is being read."""
         with self._lock:
             self.messages -= 1
+            self.held += 1
             self.returned += 1
         if self.on_end is not None:
             self.on_end()
@@ -119,6 +122,7 @@ class Readings:
     def let_go(self, nbytes: int) -> None:
         """It has been read."""
         with self._lock:
+            self.held -= 1
             self.nbytes -= nbytes
         if self.on_end is not None:
             self.on_end()
