@@ -68,10 +68,8 @@ def _memory_room(name: str) -> Finding:
 
 
 def _available() -> int | None:
-    rooms = []
-    for line in _read("/proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            rooms.append(int(line.split()[1]) * 1024)
+    lines = _read("/proc/meminfo").splitlines()
+    rooms = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
     limit, now = _read("/sys/fs/cgroup/memory.max"), _read("/sys/fs/cgroup/memory.current")
     if limit.strip().isdigit() and now.strip().isdigit():
         rooms.append(int(limit) - int(now))
