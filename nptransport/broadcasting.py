@@ -63,7 +63,11 @@ class Broadcasting:
         on_return = weakly(self._on_return)
         self._distributor = Distributor(self._backend, repertoire, max_messages, int(max_bytes), on_return)
         if self._backend.is_shared:
-            lender = Lender(str(self._backend), self._backend.folders[0], int(max_bytes), None)
+            try:
+                lender = Lender(str(self._backend), self._backend.folders[0], int(max_bytes), None)
+            except BaseException:
+                self._backend.destroy()
+                raise
             self._distributor.lender, self._backend.tell_holders = lender, lender.situation
 
     def _start(self, name: str, *descriptors: int) -> None:

@@ -19,6 +19,7 @@ from typing import Protocol
 from .arrays import Buffer
 from .descriptor import ALIGNMENT, MOST_PIECES, Descriptor, Piece, write_entry
 from .ending import close_at_end
+from .errors import AddressError
 from .folders import allowed_users, side_channel
 from .log import warn
 from .memory.leases import Readings
@@ -101,7 +102,14 @@ class Lender:
         self._ended = False
         self._path = side_channel(folder, self.identity)
         self._process = os.getpid()
-        self._listener = listen(folder, self.identity, for_others=len(self._users) > 1)
+        try:
+            self._listener = listen(folder, self.identity, for_others=len(self._users) > 1)
+        except OSError as error:
+            raise AddressError(
+                f"{name}: cannot make a socket in {folder} ({error.strerror}), at which memory is handed out; make the "
+                "folder one that you may write to",
+                address=name,
+            ) from None
         self._words = select.epoll()  # what readers say
         self._news = select.epoll()  # who comes and who goes: what the thread looks at, and nothing else wakes it
         self._news.register(self._listener, select.EPOLLIN)

@@ -69,7 +69,13 @@ class Producing(Endpoint):
             context=context,
         )
         self._outbox = Outbox(limits, max_messages, max_bytes, self._channel.on_release)
-        self._lender = self._open_lender(max_bytes) if self._channel.is_shared else None
+        self._lender = None
+        if self._channel.is_shared:
+            try:
+                self._lender = self._open_lender(max_bytes)
+            except BaseException:
+                self._channel.destroy()
+                raise
         self._keeps_up = True  # whoever reads what lies in shared memory
         self._looked = 0.0
         close_at_end(self)
