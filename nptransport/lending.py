@@ -138,6 +138,11 @@ class Lender:
 
     # Messages
 
+    @property
+    def fetched(self) -> int:
+        """Claims so far."""
+        return self._claims.claimed
+
     def is_far_ahead(self, nbytes: int, waits: int) -> bool:
         """Whether a message of ``nbytes``, for which there have been ``waits``, should wait for those before it to be
         fetched, so that their slots are still in the cache when they are used again."""

@@ -32,6 +32,7 @@ MAX_MESSAGES = 1000  # ZeroMQ's own default
 MAX_BYTES = 2**28  # 256 MiB: two arrays of 128 MB, one being filled while the other travels
 LINGER = 5.0
 
+_CATCH_UP = 0.02  # seconds at the most that a message waits for consumers to get through those before it
 _LOOK = 0.01  # seconds between looks at who is connected
 
 
@@ -76,6 +77,7 @@ class Producing(Endpoint):
             except BaseException:
                 self._channel.destroy()
                 raise
+        self._fetched = 0  # messages in shared memory that had been claimed when we looked last
         self._keeps_up = True  # whoever reads what lies in shared memory
         self._looked = 0.0
         close_at_end(self)
@@ -188,13 +190,8 @@ class Producing(Endpoint):
         """Copy a message into shared memory, and send where it is. False if that cannot be, since nobody knows whether
         the memory that it waits for will ever come back."""
         pieces, nbytes, _ = lay_out(frames)
-        if self._keeps_up and lender.is_far_ahead(nbytes, 0):
-            until = time.monotonic() + PATIENCE
-            while self._keeps_up and lender.is_far_ahead(nbytes, 1):
-                yield Need.FETCHED
-                self._keeps_up = time.monotonic() < until
-        elif not self._keeps_up:
-            self._keeps_up = not lender.is_far_ahead(nbytes, 0)
+        if lender.is_far_ahead(nbytes, 0):
+            yield from self._letting_catch_up(lender, nbytes)
         slot = lender.take(nbytes)
         while slot is None:
             if lender.is_stuck():
@@ -205,6 +202,21 @@ class Producing(Endpoint):
             slot.fill(frames[1 + piece.part], piece.offset)
         yield from self._handing_over(lender, slot, frames)
         return True
+
+    def _letting_catch_up(self, lender: Lender, nbytes: int) -> Steps[None]:
+        """Wait for consumers that are reading: they have enough to do, and memory never used costs more than it saves.
+        Not for one that is stuck."""
+        begun = seen_at = time.monotonic()
+        while lender.is_far_ahead(nbytes, 1):
+            now = time.monotonic()
+            if lender.fetched != self._fetched:
+                self._fetched, self._keeps_up, seen_at = lender.fetched, True, now
+            if now - seen_at > PATIENCE:
+                self._keeps_up = False
+            if not self._keeps_up or now - begun > _CATCH_UP:
+                return
+            yield Need.FETCHED
+        self._keeps_up = True
 
     def _handing_over(self, lender: Lender, slot: Slot, frames: list[Buffer]) -> Steps[None]:
         """Send a message that is in ``slot``; that is free again if it cannot be sent."""

@@ -75,6 +75,8 @@ class Claims(Generic[T]):
         self._marked = 0  # the newest message sent before the last death that is not settled
         self.newest = 0
         """Generation of the last message."""
+        self.claimed = 0
+        """Claims that readers have made."""
         self.lost = 0
         """Copies that went to readers who died before they claimed them."""
 
@@ -165,6 +167,7 @@ class Claims(Generic[T]):
 
     def claim(self, reader: Hashable, generation: int) -> None:
         """It has got a message, and goes on to read it."""
+        self.claimed += 1
         state = self._readers[reader]
         state.newest = max(state.newest, min(generation, self.newest))
         held = self._messages.get(generation)
