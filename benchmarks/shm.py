@@ -3,8 +3,8 @@
     python benchmarks/shm.py [--sizes 1024 1000000 8000000 32000000] [--loans 65536 128000000] [--rounds 5]
 
 Each contestant streams arrays of one size to another process, which reads every element (their maximum). Rates are
-taken at the reader, after a tenth of the messages. The table gives medians over the rounds and the ratios within them; then
-messages a second of loans, in which nobody writes or reads more than the first byte.
+taken at the reader, after a tenth of the messages. The table gives medians over the rounds and the ratios within them;
+then messages a second of loans, in which nobody writes or reads more than the first byte.
 """
 
 from __future__ import annotations

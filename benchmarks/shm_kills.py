@@ -24,6 +24,7 @@ import numpy as np
 
 import nptransport as npt
 
+_started: set[int] = set()
 STALL = 2.0  # seconds without progress, once a partner has been there
 
 
@@ -71,7 +72,9 @@ def read(address: str) -> None:
 
 def partner(role: str, *arguments: object) -> subprocess.Popen[str]:
     command = [sys.executable, __file__, "--role", role, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    _started.add(process.pid)
+    return process
 
 
 def kill(process: subprocess.Popen[str]) -> int:
@@ -83,7 +86,7 @@ def kill(process: subprocess.Popen[str]) -> int:
 
 def kill_senders(address: str, size: int, kills: int, chance: random.Random) -> tuple[int, int, float]:
     """Wrong checksums, messages refused, longest stall."""
-    wrong, longest, held = 0, 0.0, []
+    wrong, longest, held, source = 0, 0.0, [], None
     with npt.Consumer(bind=address) as consumer:
         for _ in range(kills):
             process = partner("send", address, size)
@@ -91,9 +94,12 @@ def kill_senders(address: str, size: int, kills: int, chance: random.Random) -> 
             while due is None or time.monotonic() < due:
                 begun = time.monotonic()
                 try:
-                    held.append(consumer.recv(timeout=30))
+                    message = consumer.recv_message(timeout=30)
                 except npt.DecodeError:
                     continue  # what the dead had not handed over
+                held.append(message.payload)
+                if message.source == source:
+                    continue  # the dead had sent it; the next one has yet to come
                 if due is None:
                     due = time.monotonic() + chance.uniform(0, 0.3)
                 else:
@@ -101,6 +107,7 @@ def kill_senders(address: str, size: int, kills: int, chance: random.Random) -> 
                 del held[:-5]
             wrong += kill(process)
             wrong += sum(not is_right(array) for array in held)
+            source = message.source
         refused = consumer.statistics().malformed
     return wrong, refused, longest
 
@@ -133,6 +140,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bytes", type=int, default=800_000)
+    parser.add_argument("--no-stalls", action="store_true", help="Do not fail for a stall, as on a busy machine.")
     parser.add_argument("--role", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.role:
@@ -147,12 +155,12 @@ def main() -> int:
             deadline = time.monotonic() + 1.0
             while segments({os.getpid()}) and time.monotonic() < deadline:
                 time.sleep(0.01)
-            left = segments({int(name) for name in os.listdir("/proc") if name.isdigit()})
+            left = segments({os.getpid(), *_started})
             print(
                 f"{run.__name__}: {kills} kills, {wrong} wrong checksums, {refused} messages refused, "
                 f"longest wait {longest:.2f} s, {left} segments left"
             )
-            bad += wrong + left + (longest > STALL)
+            bad += wrong + left + (longest > STALL and not options.no_stalls)
     return int(bad > 0)
 
 

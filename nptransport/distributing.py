@@ -139,6 +139,10 @@ class Distributor:
                 return False
         return any(outlet.is_latest or self._may_wait(outlet, nbytes, to_come) for outlet in self._outlets(route))
 
+    def has_space(self, nbytes: int) -> bool:
+        """Whether ``nbytes`` more are within the budget."""
+        return not self.nbytes or self.nbytes + nbytes <= self.leases.max_bytes
+
     def _may_wait(self, outlet: Outlet, nbytes: int, to_come: int) -> bool:
         """Whether a message of ``nbytes`` may wait for ``outlet``; ``to_come``: those of them not leased yet."""
 

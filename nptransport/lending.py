@@ -14,7 +14,10 @@ import struct
 import threading
 import time
 import weakref
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
 
 from .arrays import Buffer
 from .descriptor import ALIGNMENT, MOST_PIECES, Descriptor, Piece, write_entry
@@ -29,7 +32,7 @@ from .protocol.claims import Claims
 from .service import Service, weakly
 from .sidechannel import GONE, HELLO, LEAVE, NAME, OFFER, RECORD, RELEASE, listen, peer_of
 
-__all__ = ["CROSSOVER", "Lender", "Lot", "Peers", "lay_out"]
+__all__ = ["CROSSOVER", "Lender", "Lent", "Lot", "Peers", "lay_out", "shaped"]
 
 CROSSOVER = 32 * 1024  # bytes of content from which shared memory is the quicker way
 # Messages that wait for a reader: as many, or that much. With more, the processor's cache holds them no more.
@@ -510,6 +513,23 @@ def _is_passing(error: OSError) -> bool:
     import errno
 
     return error.errno in (errno.ETOOMANYREFS, errno.EMFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+@dataclass
+class Lent:
+    """Memory that the caller writes a message into: a slot, or where there is none, what is copied when it is sent."""
+
+    array: np.ndarray[Any, Any]
+    memory: np.ndarray[Any, np.dtype[np.uint8]]
+    slot: Slot | None
+
+
+def shaped(
+    memory: np.ndarray[Any, Any], dtype: np.dtype[Any], shape: tuple[int, ...], nbytes: int, order: Literal["C", "F"]
+) -> np.ndarray[Any, Any]:
+    """An array of ``nbytes`` over the beginning of ``memory``."""
+    flat = memory[:nbytes].view(dtype) if nbytes else np.empty(shape, dtype)
+    return flat.reshape(shape, order=order)
 
 
 def lay_out(frames: list[Buffer]) -> tuple[list[Piece], int, list[Buffer]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +16,7 @@ from .descriptor import Piece
 from .ending import close_at_end
 from .endpoint import Endpoint
 from .errors import MisuseError, Timeout
-from .lending import Lender, lay_out
+from .lending import Lender, Lent, lay_out, shaped
 from .limits import Limits
 from .log import warn
 from .memory.slots import Slot
@@ -34,15 +33,6 @@ LINGER = 5.0
 
 _CATCH_UP = 0.02  # seconds at the most that a message waits for consumers to get through those before it
 _LOOK = 0.01  # seconds between looks at who is connected
-
-
-@dataclass
-class Lent:
-    """Memory that the caller writes a message into."""
-
-    array: np.ndarray[Any, Any]
-    memory: np.ndarray[Any, np.dtype[np.uint8]]
-    slot: Slot | None
 
 
 class Producing(Endpoint):
@@ -250,8 +240,7 @@ class Producing(Endpoint):
                 yield Need.RELEASED
                 slot = self._lender.take(nbytes)
         memory = self._outbox.in_flight.borrow(nbytes) if slot is None else slot.array
-        flat = memory[:nbytes].view(kind) if nbytes else np.empty(shape, kind)
-        return Lent(flat.reshape(shape, order=order), memory, slot)
+        return Lent(shaped(memory, kind, shape, nbytes, order), memory, slot)
 
     def _sending_lent(self, lent: Lent) -> Steps[None]:
         """Send what has been written into it. Nobody writes to it any more."""

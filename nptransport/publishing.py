@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zmq
@@ -13,7 +13,7 @@ from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
 from .codec import with_shared
 from .endpoint import Endpoint
 from .errors import MisuseError, Timeout
-from .lending import Lender, lay_out
+from .lending import Lender, Lent, lay_out, shaped
 from .limits import DEFAULT_LIMITS, Limits
 from .protocol.handle import FREE, SendHandle
 from .protocol.message import PublisherStatistics
@@ -165,6 +165,52 @@ class Publishing(Broadcasting, Endpoint):
             large += len(frame)
             leased.append(leases.copy(frame) if handle is None else leases.lend(frame, handle.expect()))
         return Parcel(topic.name, leased, large)
+
+    # Loans
+
+    def _lend(self, shape: Any, dtype: Any, order: Literal["C", "F"]) -> Lent:
+        """An array to be filled and sent: in shared memory if there is room, else in memory that is copied."""
+        kind, sizes, nbytes = self._program.check_loan(shape, dtype)
+        slot, lender = None, self._distributor.lender
+        with self._lock:
+            self._channel.check_open()
+            if lender is not None and nbytes > self._distributor.small and self._distributor.has_space(nbytes):
+                slot = lender.take(nbytes)
+        memory = np.empty(nbytes, np.uint8) if slot is None else slot.array
+        return Lent(shaped(memory, kind, sizes, nbytes, order), memory, slot)
+
+    def _publish_lent(self, lent: Lent, name: str) -> None:
+        """Send what has been written into it. Nobody writes to it any more."""
+        lent.array.flags.writeable = False
+        lender, slot = self._distributor.lender, lent.slot
+        if lender is None or slot is None:
+            self._publish(lent.array, name, True)
+            return
+        with self._lock:
+            try:
+                self._channel.check_open()
+                topic = self._program.topic(name)
+                self._attend()
+                self._distributor.audience.direct(topic)
+                if topic.plain:
+                    self._publish_any(topic, lent.array, True, time.time())
+                    self._take_back(lent)
+                    return
+                frames = self._program.pack(topic, lent.array, time.time())
+            except BaseException:
+                self._take_back(lent)
+                raise
+            entry, lot = lender.begin(slot, lay_out(frames)[0])
+            parcel = Parcel(topic.name, [with_shared(frames[0], entry)], lot.nbytes, lot)
+            if self._retain:
+                self._distributor.retain(topic, parcel)
+            self._program.count(topic, sum(map(len, frames)))
+            self._distributor.distribute(topic, parcel)
+
+    def _take_back(self, lent: Lent) -> None:
+        """It is not sent."""
+        if lent.slot is not None and self._distributor.lender is not None:
+            self._distributor.lender.give_back(lent.slot)
 
     # From time to time
 

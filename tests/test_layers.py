@@ -32,6 +32,7 @@ LAYERS = [
         "protocol.claims",
         "protocol.handle",
         "protocol.ledger",
+        "protocol.loan",
         "protocol.newest",
         "protocol.speakers",
         "protocol.tags",

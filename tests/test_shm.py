@@ -481,6 +481,33 @@ def test_the_newest_of_each_topic(face, address):
     assert sorted(int(late.recv()[-1]) for _ in range(3)) == [197, 198, 199]
 
 
+@pytest.mark.parametrize("transport", ["shm", "tcp"])
+def test_a_publishers_loan(face, address, transport):
+    publisher, subscriber = face.broadcast(address if transport == "shm" else "tcp://127.0.0.1:*")
+
+    def lend(fail):
+        with publisher.loan((300, 400), "f4", topic="a") as array:
+            array[:] = 7
+            if fail:
+                raise Stop
+
+    async def lend_async(fail):
+        async with publisher.loan((300, 400), "f4", topic="a") as array:
+            array[:] = 7
+            if fail:
+                raise Stop
+
+    for _ in range(5):
+        with pytest.raises(Stop):
+            face.run((lend if face.name == "sync" else lend_async)(True))
+        face.run((lend if face.name == "sync" else lend_async)(False))
+        message = subscriber.recv_message()
+        assert message.topic == "a"
+        assert (message.payload == 7).all()
+        assert memory_of(message.payload) == (transport == "shm")
+    assert publisher.statistics().messages == 5
+
+
 def test_through_a_proxy(face, new_shm):
     proxy = face.proxy(frontend=new_shm(), backend=new_shm())
     publisher = face.publisher(connect=proxy.frontend)

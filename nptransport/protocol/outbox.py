@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import operator
 import os
 from collections.abc import Callable
 from typing import Any
@@ -13,10 +11,10 @@ import numpy as np
 from ..arrays import Buffer
 from ..codec import ALONE, BODY, Encoder
 from ..envelope import EnvelopeWriter
-from ..errors import EncodeError, LimitExceeded
 from ..limits import Limits
 from ..memory.pool import InFlight
 from .handle import SendHandle
+from .loan import check_loan
 
 __all__ = ["Outbox"]
 
@@ -46,21 +44,8 @@ class Outbox:
         return self._encoder.encode(payload, self._envelope.entry(now))
 
     def check_loan(self, shape: Any, dtype: Any) -> tuple[np.dtype[Any], tuple[int, ...], int]:
-        """dtype, shape and bytes of an array that is to be filled and sent; EncodeError if it could not be."""
-        try:
-            kind = np.dtype(dtype)
-            sizes = tuple(map(operator.index, shape)) if np.iterable(shape) else (operator.index(shape),)
-        except (TypeError, ValueError) as error:
-            raise EncodeError.at("loan", f"{error}: expected a shape and a dtype, as numpy.empty does") from None
-        nbytes = math.prod(sizes) * kind.itemsize
-        if kind.hasobject or kind.kind == "T":
-            raise EncodeError.at("loan", f"dtype {kind} has its values elsewhere; use send()")
-        if min(sizes, default=0) < 0:
-            raise EncodeError.at("loan", f"shape {sizes} has a negative length")
-        if nbytes > self._limits.max_total_bytes:
-            limit = LimitExceeded.over("max_total_bytes", self._limits.max_total_bytes, nbytes)
-            raise EncodeError.at("loan", f"{limit}")
-        return kind, sizes, nbytes
+        """As :func:`check_loan`."""
+        return check_loan(shape, dtype, self._limits)
 
     def renew(self, frames: list[Buffer], now: float) -> None:
         """Time and number ``frames`` anew, which have waited for their turn."""
