@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint fuzz bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
@@ -18,6 +18,9 @@ lint: $(VENV)/test.stamp
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
+
+fuzz: $(VENV)/test.stamp
+	@$(RUN) benchmarks/fuzz.py --inputs $${INPUTS:-400_000} --seed $${SEED:-$$(date +%Y%m%d)}
 
 bench: $(VENV)/test.stamp
 	@$(RUN) benchmarks/codec.py

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -72,8 +73,10 @@ def main() -> None:
     for index in range(options.frames):
         frame[0] = frame[-1] = index % 256
         publisher.send(frame)
-        if not healthy.stdout.readline():
-            raise SystemExit("the healthy subscriber has ended")
+        if not select.select([healthy.stdout], [], [], 10)[0] or not healthy.stdout.readline():
+            stuck.kill()
+            healthy.kill()
+            raise SystemExit(f"the healthy subscriber missed frame {index}: {publisher.statistics()}")
         for name, pid in processes.items():
             most[name] = max(most[name], resident(pid) - before[name])
     seconds = time.perf_counter() - start

@@ -7,6 +7,7 @@ from .arrays import writable
 from .blob import dumps, loads
 from .codec import decode, encode
 from .consumer import Consumer
+from .curve import Curve
 from .errors import (
     AddressError,
     AuthenticationError,
@@ -53,6 +54,7 @@ __all__ = [
     "ConnectionClosed",
     "Consumer",
     "ConsumerStatistics",
+    "Curve",
     "DecodeError",
     "EncodeError",
     "LimitExceeded",

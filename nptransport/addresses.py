@@ -13,11 +13,12 @@ from .errors import AddressError
 from .folders import socket_of
 from .memory.segments import lacking
 
-__all__ = ["Addresses", "answers", "read_addresses", "refusal", "socket_address"]
+__all__ = ["Addresses", "answers", "is_open_to_others", "read_addresses", "refusal", "socket_address"]
 
 Addresses = str | Iterable[str] | None
 
 _TCP = r"tcp://(\[[0-9A-Fa-f:.%\w]+\]|[^:\[\]/\s;]+):(\d{1,5}|\*)"
+_LOOPBACK = r"127(\.\d+){3}|localhost|lo|\[::1\]|\[::ffff:127(\.\d+){3}\]"
 _IPC_PATH_BYTES = 107  # sockaddr_un holds 108 with the closing zero
 
 
@@ -86,6 +87,12 @@ def _check(address: str, *, bind: bool) -> None:
 def socket_address(address: str) -> str:
     """The address that ZeroMQ knows it by: a shm:// one is that of a socket file, beside which memory is handed out."""
     return "ipc://" + socket_of(address) if address.startswith("shm://") else address
+
+
+def is_open_to_others(address: str) -> bool:
+    """Whether other machines may reach what is bound there."""
+    match = re.fullmatch(_TCP, address)
+    return match is not None and re.fullmatch(_LOOPBACK, match[1]) is None
 
 
 def answers(address: str) -> bool:

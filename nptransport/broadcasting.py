@@ -9,9 +9,10 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel, check_positive
+from .curve import Curve
 from .distributing import Distributor, Repertoire
 from .ending import close_at_end
-from .errors import Timeout
+from .errors import AuthenticationError, Timeout
 from .lending import Lender
 from .log import warn
 from .protocol.tags import LONGEST
@@ -45,6 +46,7 @@ class Broadcasting:
         retain: int,
         linger: float,
         context: zmq.Context[Any] | None,
+        security: Curve | None = None,
     ) -> None:
         check_positive(max_messages=max_messages, max_bytes=max_bytes)
         if retain not in (0, 1):
@@ -59,6 +61,7 @@ class Broadcasting:
             max_part_bytes=_NOTICE_BYTES,
             options=_OPTIONS,
             context=context,
+            security=security,
         )
         on_return = weakly(self._on_return)
         self._distributor = Distributor(self._backend, repertoire, max_messages, int(max_bytes), on_return)
@@ -112,8 +115,8 @@ class Broadcasting:
         try:
             self._backend.go_on(self._ending(), self._linger if linger is None else linger)
             return 0
-        except Timeout as timeout:
-            return self._report(str(timeout))
+        except (Timeout, AuthenticationError) as error:
+            return self._report(str(error))
         finally:
             self._destroy()
 

@@ -6,18 +6,23 @@ This room and its twin in ``asyncio/`` are the ones that wait. What an endpoint 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import zmq
 
-from .addresses import Addresses, answers, read_addresses, refusal, socket_address
+from .addresses import Addresses, answers, is_open_to_others, read_addresses, refusal, socket_address
 from .connections import Connections
-from .errors import AddressError, ConnectionClosed, TransportError
+from .curve import OVERHEAD, Curve, check_security
+from .doorkeeper import Door, open_door
+from .errors import AddressError, AuthenticationError, ConnectionClosed, TransportError
 from .guard import Guard
+from .log import Complaints, warn_once
 from .parts import Parts
 from .steps import LOOK, MOMENT, PATIENCE, Deadline, Need, Steps, wait_for
 
@@ -27,6 +32,8 @@ T = TypeVar("T")
 
 # libzmq before this can be overrun by a peer before it has authenticated (CVE-2019-13132).
 _OLDEST_LIBZMQ = (4, 3, 2)
+_HANDSHAKE_BYTES = 4096  # that libzmq has to accept in one part before anybody can prove who they are
+_RETRY = 1.0  # seconds after which we try again where we were refused, as somebody may have put that right
 _SLICE = 0.1  # seconds after which a blocked call looks whether another thread has closed the endpoint
 
 
@@ -43,7 +50,9 @@ class Channel(Parts):
         max_part_bytes: int,
         options: Mapping[int, int] | None = None,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
     ) -> None:
+        self._security = check_security(security)
         if zmq.zmq_version_info() < _OLDEST_LIBZMQ:
             raise TransportError(
                 f"libzmq {zmq.zmq_version()} can be overrun by any peer; install pyzmq with libzmq 4.3.2 or later"
@@ -70,9 +79,17 @@ class Channel(Parts):
         self.addresses: list[str] = []
         self._bound: list[str] = []
         self._connected: list[str] = []
+        self._door: Door | None = None
+        self._retried = 0.0
+        self._told: dict[str, str] = {}
+        self.complaints = Complaints()
+        """Warnings about peers."""
         try:
-            self.connections = Connections(self._socket)
+            secured = None if security is not None and not security.is_server else security is not None
+            self.connections = Connections(self._socket, secured=secured)
             self._set_options(max_messages, max_part_bytes, options or {}, [*to_bind, *to_connect])
+            if security is not None:
+                self._secure(security, max_part_bytes)
             for address in to_bind:
                 self._bind(address)
             for address in to_connect:
@@ -105,6 +122,18 @@ class Channel(Parts):
         for option, value in options.items():
             self._socket.set(option, value)
 
+    def _secure(self, security: Curve, max_part_bytes: int) -> None:
+        self._socket.set(zmq.MAXMSGSIZE, max(max_part_bytes, _HANDSHAKE_BYTES) + OVERHEAD)
+        if security.is_server:
+            channel = weakref.ref(self)  # or the thread that asks would keep it
+            self._door = open_door(
+                self._socket.context,
+                security,
+                lambda *refusal: _on_refusal(channel(), *refusal),
+                lambda: _look(channel()),
+            )
+        security.secure(self._socket, self._door.domain if self._door is not None else "")
+
     def _bind(self, address: str) -> None:
         real = socket_address(address)
         if real.startswith("ipc://") and answers(real):
@@ -116,6 +145,11 @@ class Channel(Parts):
         bound: Any = self._socket.get(zmq.LAST_ENDPOINT)
         self._bound.append(bound.rstrip(b"\0").decode())
         self.addresses.append(self._bound[-1] if real == address else address)
+        if self._security is None and is_open_to_others(address):
+            warn_once(
+                f"{address}: bound without security: whoever can reach this port can take part; "
+                "give security=npt.Curve.server(...), or bind to 127.0.0.1 (docs/security.md)"
+            )
 
     def _connect(self, address: str) -> None:
         real = socket_address(address)
@@ -132,12 +166,13 @@ class Channel(Parts):
         """The result of ``steps``, or Timeout after ``timeout`` seconds (None: no end) of waiting."""
         self.enter()
         try:
-            return self.go_on(steps, timeout)
+            return self.go_on(steps, timeout, self.look)
         finally:
             self.leave()
 
-    def go_on(self, steps: Steps[T], timeout: float | None) -> T:
+    def go_on(self, steps: Steps[T], timeout: float | None, look: Callable[[], None] | None = None) -> T:
         """As :meth:`run`, where the steps themselves see to it that no two threads use the socket at once."""
+        look = look or self.check_welcome
         deadline = None
         ending = self.closing
         while True:
@@ -150,6 +185,8 @@ class Channel(Parts):
             self._wait(need, deadline)
             if not ending:
                 self.check_open()
+            if need is not Need.WARM:
+                look()
 
     def receive(self, timeout: float | None) -> bytes:
         """First part of the next message, waited for; Timeout after ``timeout`` seconds (None: no end)."""
@@ -163,17 +200,19 @@ class Channel(Parts):
         """First part of the next message if it comes within a while, and within ``most`` seconds; else None."""
         if most is None or most >= _SLICE:
             try:
-                frame = self._recv(0, False)  # blocks for a slice: cheaper than to try, to fail and to poll
+                return self._begin(0)  # blocks for a slice: cheaper than to try, to fail and to poll
             except zmq.Again:
                 self.check_open()
+                self.look()
                 return None
-            self.more = frame.more
-            return frame.bytes
         first = self.try_receive()
-        if first is None and most > 0:
-            self._socket.poll(max(1, int(most * 1000)), zmq.POLLIN)
-            self.check_open()
-            first = self.try_receive()
+        if first is None:
+            if most > 0:
+                self._socket.poll(max(1, int(most * 1000)), zmq.POLLIN)
+                self.check_open()
+                first = self.try_receive()
+            if first is None:
+                self.look()
         return first
 
     def _wait(self, need: Need, deadline: Deadline) -> None:
@@ -247,6 +286,60 @@ class Channel(Parts):
         if self.closing:
             raise ConnectionClosed(f"{self}: closed", endpoint=str(self))
 
+    # Who refuses whom
+
+    def check_welcome(self) -> None:
+        """AuthenticationError if everybody whom this endpoint connects to has refused it, and nobody else can come. For
+        any thread that waits."""
+        self.complaints.settle()
+        connected = self.connections.refresh()
+        if connected or self._bound or not self.connections.turned_away:
+            return
+        refusals = {address: why for address, _, why, _ in self._refusals()}
+        if len(refusals) == len(set(self.addresses)):
+            address, why = next(iter(refusals.items()))
+            raise AuthenticationError(f"{address}: refused: {why}", address=address, reason=why)
+
+    def look(self) -> None:
+        """As :meth:`check_welcome`, for who may use the socket: we try again, now and then."""
+        try:
+            self.check_welcome()
+        finally:
+            self.retry_refused()
+
+    def retry_refused(self) -> None:
+        """Try again, now and then, where we were refused: libzmq does not. For who may use the socket."""
+        self.connections.refresh()
+        if not self.connections.turned_away:
+            return
+        now = time.monotonic()
+        due = now - self._retried > _RETRY
+        for address, at, why, given_up in self._refusals():
+            if self._told.get(address) != why:
+                self._told[address] = why
+                self.complaints.say("%s: refused: %s", address, why)
+            if due and given_up:
+                self._retried = now
+                self.connections.turned_away[at] = why, False  # until it succeeds, or is refused again
+                self._connect_anew(address)
+
+    def _refusals(self) -> list[tuple[str, str, str, bool]]:
+        """Addresses of ours where we were refused, as given and as libzmq says; why; whether libzmq has given up."""
+        found = [(self._given(at), at, why, over) for at, (why, over) in list(self.connections.turned_away.items())]
+        return [(address, at, why, over) for address, at, why, over in found if address is not None]
+
+    def tell_refusals(self) -> None:
+        """Report whom we have refused since; who came with a key has been reported with it."""
+        self.connections.refresh()
+        for why, count in self.connections.news():
+            self.complaints.say("%s: refused %d connections: %s", self, count, why)
+        self.complaints.settle()
+
+    def _connect_anew(self, address: str) -> None:
+        for change in (self._socket.disconnect, self._socket.connect):
+            with contextlib.suppress(zmq.ZMQError):  # libzmq may have left already
+                change(address)
+
     def reconnect(self, connection: int) -> bool:
         """Leave a ``connection`` of ours that seems dead, and connect anew; False if it is none of ours."""
         address = self._given(self.connections.address_of(connection))
@@ -272,9 +365,14 @@ class Channel(Parts):
 
     # The end
 
-    def draining(self) -> Steps[None]:
-        """Until libzmq and the system have handed on all that was sent, or whom it was sent to has left."""
-        quiet, left = 0, self.connections.disconnects
+    def draining(self, left: int | None = None) -> Steps[None]:
+        """Until libzmq and the system have handed on all that was sent, or whom it was sent to has left.
+
+        ``left``: how many had left when the waiting began, if that was before.
+        """
+        quiet = 0
+        if left is None:
+            left = self.connections.disconnects
         while quiet < 3 and not self.within_process:  # once may be between two of libzmq's steps
             yield Need.SETTLED
             connected = self.connections.refresh()
@@ -299,7 +397,7 @@ class Channel(Parts):
         self._guard.enter()
         self.closing = True
         try:
-            return self.go_on(steps, timeout)
+            return self.go_on(steps, timeout, self.look)
         finally:
             self._guard.leave()
 
@@ -329,14 +427,30 @@ class Channel(Parts):
             pass  # the context has been terminated, and waits for us
         finally:
             self._socket.close(0)
+            if self._door is not None:
+                self._door.close()
+            self.complaints.settle(ending=True)
 
     def situation(self, what: str) -> str:
         """A sentence on ``what`` happened at this channel, for errors."""
+        connected = self.connections.refresh()
+        refused = "".join(f"; refused by {address}: {why}" for address, _, why, _ in self._refusals())
         holders = f"; {self.tell_holders()}" if self.tell_holders is not None else ""
-        return f"{self}: {what}; connected to {self.connections.refresh()}{holders}"
+        return f"{self}: {what}; connected to {connected}{refused}{holders}"
 
     def __str__(self) -> str:
         return ", ".join(self.addresses) or "endpoint"
+
+
+def _on_refusal(channel: Channel | None, key: str, address: str, problems: list[str]) -> None:
+    if channel is not None:
+        told = "".join(f"; {problem}" for problem in problems)
+        channel.complaints.say("%s: refused %s: its key %s is not allowed%s", channel, address or "a peer", key, told)
+
+
+def _look(channel: Channel | None) -> None:
+    if channel is not None:
+        channel.tell_refusals()
 
 
 def check_positive(**values: int) -> None:

@@ -9,10 +9,13 @@ import struct
 import sys
 import threading
 import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import TypedDict
 
 import zmq
 
-__all__ = ["Connections"]
+__all__ = ["Connections", "refused"]
 
 _OPENED = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
 _EVENT = struct.Struct("=Hi")  # of zmq_socket_monitor: the event, and for these three the file descriptor
@@ -20,18 +23,59 @@ _GREETED = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _NOT_GREETED = (
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
+_MISMATCH, _FORGED = 0x11000002, 0x11000001  # ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH, _CRYPTOGRAPHIC
+_MISMATCHES = {
+    False: "it asks for a key: give security=npt.Curve.client(server=..., secret=...)",
+    None: "it is not secured, or a client itself: give it security=npt.Curve.server(...)",
+}
+_NOT_ALLOWED = "key not allowed"
+_HINTS = 5  # connections that a server closes in the handshake, in turn, before we take it for a refusal
 _numbers = itertools.count()
 
 
-class Connections:
-    """The live connections of one socket, by file descriptor."""
+class _Connection:
+    """One that is open."""
 
-    def __init__(self, socket: zmq.Socket[bytes]) -> None:
-        self._live: dict[int, str | None] = {}  # with the address, if it was us who connected
+    __slots__ = ("address", "greeted")
+
+    def __init__(self, address: str | None) -> None:
+        self.address = address
+        """Where we connected to, if it was us who did."""
+        self.greeted = False
+        """Whether the other side turned out to speak ZeroMQ, and to be who it has to be."""
+
+
+class Refusals(TypedDict):
+    """How many were refused, and why, as ``statistics()`` says it."""
+
+    refused: int
+    refusals: Mapping[str, int]
+
+
+class Connections:
+    """The live connections of one socket, by file descriptor.
+
+    Args:
+        secured: whether those who come have to prove who they are; None where it is us who have to.
+    """
+
+    def __init__(self, socket: zmq.Socket[bytes], *, secured: bool | None = False) -> None:
+        self._live: dict[int, _Connection] = {}
+        self._secured = secured
         self._reading = threading.Lock()
-        self._greetings = 0  # peers that turned out to speak ZeroMQ, less those that have left
-        self._stranger = False
+        self._greetings = 0
+        self._failure: tuple[int, int] | None = None  # of the handshake of the connection that ends next
         self._unbound = 0
+        self.refusals: Counter[str] = Counter()
+        """Connections that came, and were no peers' or none of those who may, by why."""
+        self.refused_us = 0
+        """How often we were refused, and libzmq gave up."""
+        self._reported: Counter[str] = Counter()
+        self._hints: Counter[str] = Counter()
+        self._denied: Counter[str | None] = Counter()  # told that their key is not allowed, and about to end
+        self._closed = False
+        self.turned_away: dict[str, tuple[str, bool]] = {}
+        """Addresses where we were refused: why, and whether libzmq has given up."""
         self.disconnects = 0
         """Peers that have left."""
         address = f"inproc://nptransport.monitor.{os.getpid()}.{next(_numbers)}"
@@ -47,7 +91,8 @@ class Connections:
         if not self._reading.acquire(blocking=False):
             return self._greetings  # another thread looks at this moment: statistics() may be asked for by any
         try:
-            self._read_events()
+            if not self._closed:
+                self._read_events()
         finally:
             self._reading.release()
         return self._greetings
@@ -58,18 +103,78 @@ class Connections:
                 what, address = self._events.recv_multipart(zmq.NOBLOCK)
                 event, descriptor = _EVENT.unpack(what)
                 if event & _OPENED:
-                    self._live[descriptor] = address.decode() if event == zmq.EVENT_CONNECTED else None
+                    self._live[descriptor] = _Connection(address.decode() if event == zmq.EVENT_CONNECTED else None)
                 elif event == _GREETED:
-                    self._greetings += 1
+                    self._greet(self._ours(address))
+                elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and self._secured:
+                    self.refusals[_NOT_ALLOWED] += 1
+                    self._denied[self._ours(address)] += 1  # who hears of it now, and leaves
                 elif event & _NOT_GREETED:
-                    self._stranger = True  # the disconnect that follows is no peer's
+                    self._failure = event, descriptor  # which is a reason, here; whose it is, the next event says
                 elif event == zmq.EVENT_DISCONNECTED:
-                    self._live.pop(descriptor, None)
-                    self._greetings -= not self._stranger
-                    self.disconnects += not self._stranger
-                    self._stranger = False
+                    self._end(descriptor)
                 else:
                     self._unbound += 1
+
+    def _ours(self, address: bytes) -> str | None:
+        """The address of an event, if it was us who connected there; what came to us has our own in common."""
+        text = address.decode()
+        return text if any(connection.address == text for connection in self._live.values()) else None
+
+    def _greet(self, address: str | None) -> None:
+        """A handshake has succeeded. Of those that came libzmq does not say whose: probably the latest, as silent ones
+        stay behind. If it was another, both are put right when one of them ends."""
+        for connection in reversed(self._live.values()):
+            if not connection.greeted and connection.address == address:
+                connection.greeted = True
+                self._greetings += 1
+                if address is not None:
+                    self.turned_away.pop(address, None)
+                    self._hints.pop(address, None)
+                return
+
+    def _end(self, descriptor: int) -> None:
+        connection, failure = self._live.pop(descriptor, None), self._failure
+        self._failure = None
+        if connection is None:
+            return
+        address = connection.address
+        denied = failure is None and self._denied[address] > 0
+        if failure is None and not denied and connection.greeted:
+            self._greetings -= 1
+            self.disconnects += 1
+            return
+        if connection.greeted:  # it was another one that had succeeded
+            self._greetings -= 1
+            self._greet(address)
+        if denied:
+            self._denied[address] -= 1
+            if address is not None:
+                self._note_refusal(address, (zmq.EVENT_HANDSHAKE_FAILED_AUTH, 0))
+        elif address is None:
+            self.refusals[_why_refused(failure, self._secured)] += 1
+        else:
+            self._note_refusal(address, failure)
+
+    def _note_refusal(self, address: str, failure: tuple[int, int] | None) -> None:
+        """Who is at ``address`` refused us, or we them. libzmq does not try again after what it calls an error."""
+        event, reason = failure or (0, 0)
+        self.refused_us += event in (zmq.EVENT_HANDSHAKE_FAILED_AUTH, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
+        if self._secured and event in (zmq.EVENT_HANDSHAKE_FAILED_AUTH, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL):
+            why = _why_refused(failure, self._secured)
+            self.refusals[why] += why != _NOT_ALLOWED  # those have been counted
+            self.turned_away[address] = f"we refuse it: {why}", why != _NOT_ALLOWED
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            self.turned_away[address] = "it does not allow our key", True
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and reason == _MISMATCH:
+            self.turned_away[address] = _MISMATCHES[self._secured], True
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+            self.turned_away[address] = "it does not hold to the protocol", True
+        elif self._secured is None:
+            self._hints[address] += 1
+            if self._hints[address] >= _HINTS:
+                why = "it ends each connection in the handshake; is its key another than the one given as server=?"
+                self.turned_away[address] = why, False
 
     @property
     def count(self) -> int:
@@ -80,6 +185,12 @@ class Connections:
     def pending(self) -> int:
         """Number of connections, when last refreshed, whose other side has not said yet that it speaks ZeroMQ."""
         return len(self._live) - self._greetings
+
+    def news(self) -> list[tuple[str, int]]:
+        """Whom we have refused since this was called last, but for those whose key is known."""
+        since = self.refusals - self._reported
+        self._reported += since
+        return [(why, count) for why, count in since.items() if why != _NOT_ALLOWED]
 
     def unread_bytes(self) -> int:
         """Bytes that this system still keeps for the other sides; 0 where it cannot tell.
@@ -100,11 +211,13 @@ class Connections:
     def address_of(self, connection: int) -> str | None:
         """Where we connected to, if it was us who did, and that is still there."""
         self.refresh()
-        return self._live.get(connection)
+        found = self._live.get(connection)
+        return None if found is None else found.address
 
     def leave(self, connection: int) -> None:
         """Count a connection no more that we left ourselves: libzmq has no event for that."""
-        if self._live.pop(connection, None) is not None:
+        left = self._live.pop(connection, None)
+        if left is not None and left.greeted:
             self._greetings -= 1
             self.disconnects += 1
 
@@ -120,8 +233,9 @@ class Connections:
         return not self.unread_bytes() and not _running_threads()
 
     def end_ours(self) -> int:
-        """Close our direction of each connection, so that the peer reads to an end; how many those are."""
-        return sum(_shut(descriptor, both=False) for descriptor in self._live)
+        """Close our direction of each connection, so that the peer reads to an end; how many peers those are."""
+        ended = [_shut(descriptor, both=False) and each.greeted for descriptor, each in self._live.items()]
+        return sum(ended)
 
     def await_unbound(self, count: int) -> None:
         """Return once ``count`` listeners have gone, which libzmq sees to in a thread of its own.
@@ -131,11 +245,30 @@ class Connections:
         deadline = time.monotonic() + 0.5
         self._unbound = 0
         while self._unbound < count and time.monotonic() < deadline:
-            self._events.poll(10)
-            self.refresh()
+            with self._reading:
+                self._events.poll(10)
+                self._read_events()
 
     def close(self) -> None:
-        self._events.close(0)
+        with self._reading:
+            self._closed = True
+            self._events.close(0)
+
+
+def refused(*connections: Connections) -> Refusals:
+    """Connections that came, and were no peers', or none of those who may."""
+    total = sum((each.refusals for each in connections), Counter[str]())
+    return {"refused": total.total(), "refusals": dict(total)}
+
+
+def _why_refused(failure: tuple[int, int] | None, secured: bool | None) -> str:
+    event, reason = failure or (0, 0)
+    if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+        return _NOT_ALLOWED
+    if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and reason == _FORGED:
+        return "wrong server key"
+    # Who has no key sees that one is asked for, and may leave before it has said so: then that looks like anybody else.
+    return "no key" if secured else "no handshake"
 
 
 def _shut(descriptor: int, *, both: bool) -> bool:

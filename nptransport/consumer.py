@@ -12,6 +12,7 @@ import zmq
 from .addresses import Addresses
 from .channel import Channel
 from .consuming import MAX_MESSAGES, Consuming
+from .curve import Curve
 from .errors import ConnectionClosed, DecodeError
 from .limits import DEFAULT_LIMITS, Limits
 from .protocol.message import Message
@@ -33,9 +34,11 @@ class Consumer(Consuming):
             Limits(max_total_bytes=8_000_000) and max_bytes=64_000_000, eight messages.
         limits: what is accepted of one message.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
+        security: :class:`Curve`: who may take part, and nobody listens.
 
     Raises:
         AddressError: an address is malformed, in use, or of a kind that this system lacks.
+        AuthenticationError: ``security`` cannot be had.
     """
 
     def __init__(
@@ -47,8 +50,9 @@ class Consumer(Consuming):
         max_bytes: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
     ) -> None:
-        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, context)
+        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, context, security)
 
     def recv(self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None) -> Any:
         """The next payload. Its arrays are read-only, aligned, and valid for as long as they are referenced.

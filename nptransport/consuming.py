@@ -11,10 +11,11 @@ import zmq
 from .addresses import Addresses
 from .channel import Channel
 from .codec import is_topic, read_topic
+from .connections import refused
+from .curve import Curve
 from .ending import close_at_end
 from .errors import DecodeError
 from .limits import Limits
-from .log import warn
 from .protocol.inbox import Inbox
 from .protocol.message import ConsumerStatistics
 from .receiving import Letter, Received, Receiving, copy_into, messages_within
@@ -25,6 +26,8 @@ __all__ = ["MAX_MESSAGES", "Consuming"]
 # 1.6 GB in full HD, where ZeroMQ's own 1000 are 6. It cannot follow the size of the messages: libzmq may stop a
 # connection for ever if its high-water mark is changed while data flows.
 MAX_MESSAGES = 256
+
+_SOME = 0x3FF  # messages after which to take in who has come and gone: it is kept for us until we do
 
 
 class Consuming(Receiving):
@@ -41,6 +44,7 @@ class Consuming(Receiving):
         max_bytes: int | None,
         limits: Limits,
         context: zmq.Context[Any] | None,
+        security: Curve | None = None,
     ) -> None:
         opened = channel(
             zmq.PULL,
@@ -49,6 +53,7 @@ class Consuming(Receiving):
             max_messages=messages_within(max_messages, max_bytes, limits),
             max_part_bytes=limits.max_total_bytes,
             context=context,
+            security=security,
         )
         self._set_up_receiving(opened, limits)
         self._inbox = Inbox()
@@ -76,6 +81,7 @@ class Consuming(Receiving):
             malformed=inbox.malformed,
             connections=connections.count,
             disconnects=connections.disconnects,
+            **refused(connections),
         )
 
     def _open(self, first: bytes | None, copy: bool, out: np.ndarray[Any, Any] | None) -> Received:
@@ -94,6 +100,8 @@ class Consuming(Receiving):
                 raise
             payload = out
         self._inbox.received(letter.envelope, letter.nbytes)
+        if not self._inbox.messages & _SOME:
+            self._channel.connections.refresh()
         return payload, letter.topic, letter.envelope, letter.nbytes
 
     def _read(self, first: bytes) -> Letter:
@@ -109,4 +117,4 @@ class Consuming(Receiving):
             raise
 
     def _skipped(self, error: DecodeError) -> None:
-        warn("%s: skipped a message: %s", self._channel, error)
+        self._channel.complaints.say("%s: skipped a message: %s", self._channel, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
@@ -10,11 +11,12 @@ import numpy as np
 from .channel import Channel
 from .lending import Lender
 from .memory.leases import Leases
-from .protocol.audience import Audience, Outlet, Route
+from .protocol.audience import PATIENCE, PATIENCE_EARNED, Audience, Outlet, Route
+from .protocol.copies import begin, parts_of
 from .protocol.message import SubscriberState
 from .protocol.program import Parcel
 from .protocol.tags import Mode, Position, Word
-from .steps import PATIENCE, wait_for
+from .steps import wait_for
 
 __all__ = ["BEAT", "Distributor", "Repertoire"]
 
@@ -158,17 +160,19 @@ class Distributor:
         comes back through a thread."""
         if condition():
             return True
-        if not any(outlet.progresses() for outlet in outlets):
-            return False
-        for _ in range(2):  # the first word may be of what came back before
+        reading = [outlet for outlet in outlets if outlet.progresses()]
+        left = most = max((outlet.patience for outlet in reading), default=0.0)
+        began = time.monotonic()
+        while left > 0 and not condition():
             if self.lender is None:
-                self._channel.await_release()
+                self._channel.await_release(left)
             else:
-                wait_for(self.lender.descriptor, PATIENCE)
+                wait_for(self.lender.descriptor, left)
                 self.lender.look()
-            if condition():
-                return True
-        return False
+            left = most - (time.monotonic() - began)
+        for outlet in reading:
+            outlet.patience = max(outlet.patience - (most - left), 0.0)
+        return condition()
 
     def _outlets(self, route: Route) -> list[Outlet]:
         return [*route.outlets, self.audience.plain] if route.plain else route.outlets
@@ -206,6 +210,7 @@ class Distributor:
             self._refuse(outlet, parcel, "bytes")
         elif self._try_send(outlet, head, parcel):
             outlet.sent += 1
+            outlet.patience = min(outlet.patience + PATIENCE_EARNED, PATIENCE)
             if outlet.untold:
                 outlet.untold.discard(parcel.topic)
         else:
@@ -218,18 +223,21 @@ class Distributor:
             self._drop(outlet, parcel.topic, "bytes")
             return
         head = [parcel.topic] if parcel.topic else []
-        self._channel.send_to_who_has_room([*head, *_views(outlet, parcel)], [*head, *parcel.frames])
+        self._channel.send_to_who_has_room([*head, *_views(outlet, parcel.frames)], [*head, *parcel.frames])
         outlet.sent += 1
 
     def _try_send(self, outlet: Outlet, head: bytes, parcel: Parcel) -> bool:
         """Small frames are copied; of large ones it gets views, which count as waiting for it until they have left."""
         if self.lender is not None and parcel.lot is not None:
+            metadata, *stay = parcel.frames
             self.lender.address(parcel.lot, outlet.number, outlet.waiting)
-            if self._channel.try_send([head, *parcel.frames]):
+            if self._channel.try_send([head + begin(metadata), *stay]):
                 return True
             self.lender.take_back(parcel.lot, outlet.number, outlet.waiting)
             return False
-        return self._channel.try_send([head, *_views(outlet, parcel)], [head, *parcel.frames])
+        opening, *rest = parts_of(parcel.frames, joined=not parcel.large)
+        first = head + opening
+        return self._channel.try_send([first, *_views(outlet, rest)], [first, *rest])
 
     def _drop(self, outlet: Outlet, topic: bytes, want: str) -> None:
         if want == "bytes":
@@ -289,6 +297,7 @@ class Distributor:
     def work(self, now: float) -> None:
         """What has to be done from time to time: notices, what was kept for want of room, and a word to everybody."""
         self.attend()
+        self._channel.retry_refused()
         if self.anyone_behind:
             for outlet in self.audience.outlets.values():
                 self._catch_up(outlet)
@@ -335,11 +344,11 @@ class Distributor:
             yield positions[start : start + _POSITIONS]
 
 
-def _views(outlet: Outlet, parcel: Parcel) -> list[Any]:
-    """The frames of ``parcel``: of large ones views, which count as waiting for ``outlet`` until they have left."""
+def _views(outlet: Outlet, parts: list[Any]) -> list[Any]:
+    """``parts``: of large ones views, which count as waiting for ``outlet`` until they have left."""
     frames: list[Any] = []
     message = 1
-    for frame in parcel.frames:
+    for frame in parts:
         if isinstance(frame, np.ndarray):
             frames.append(outlet.waiting.view(frame, message))
             message = 0

@@ -142,4 +142,14 @@ class RemoteError(TransportError):
 
 
 class AuthenticationError(TransportError):
-    """A peer is not who it has to be, or the keys at hand are not usable."""
+    """The other side refuses us, or is not who it has to be; or the keys at hand cannot be used.
+
+    Attributes, where they are known:
+        address: where we were refused.
+        reason: why.
+        path: the file that cannot be used.
+    """
+
+    address: str
+    reason: str
+    path: str

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,11 +23,8 @@ _ERRORS = 16  # kept for the reader; all are counted
 _BATCH = 256  # messages between two words to the reader
 
 
-class Arrival(NamedTuple):
-    """A message that has come, and the stream that it is counted in."""
-
-    letter: Letter
-    stream: Stream
+Arrival = tuple[Letter, Stream]
+"""A message that has come, and the stream that it is counted in."""
 
 
 class Latest:
@@ -85,14 +82,15 @@ class Latest:
             return
         if arrival is None:
             return
-        letter = arrival.letter
+        letter, _ = arrival
         if letter.envelope is not None:
             source, _, sent_at = letter.envelope
             self._backlog.note(source, time.time() - sent_at, time.monotonic())
         passed_over = self._newest.put(letter.topic or "", arrival)
         if passed_over is not None:
-            passed_over.stream.waiting -= 1
-            passed_over.stream.skipped += 1
+            _, stream = passed_over
+            stream.waiting -= 1
+            stream.skipped += 1
 
     def _tell(self) -> None:
         with self.lock:
@@ -131,4 +129,5 @@ class Latest:
 
 
 def _source(arrival: Arrival) -> str:
-    return arrival.letter.envelope[0] if arrival.letter.envelope is not None else ""
+    letter, _ = arrival
+    return letter.envelope[0] if letter.envelope is not None else ""

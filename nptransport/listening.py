@@ -10,15 +10,18 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel
+from .codec import is_topic
+from .curve import Curve
 from .errors import DecodeError
 from .limits import Limits
-from .log import warn
+from .protocol.copies import read
 from .protocol.speakers import Speakers
 from .protocol.tags import LONGEST, Kind, Mode, Word, is_tagged, read_tag, self_tag, tag
 from .receiving import Receiving
 
 __all__ = ["Listening"]
 
+_TOPICS = 4096  # remembered with their text
 _OPTIONS: dict[int, int] = {
     zmq.SNDHWM: 0,  # no subscription is ever dropped
     # A publisher that comes back is found within a second or two.
@@ -41,6 +44,7 @@ class Listening(Receiving):
         max_messages: int,
         limits: Limits,
         context: zmq.Context[Any] | None,
+        security: Curve | None = None,
     ) -> None:
         """Open the socket, and say who it is and how many ``prefixes`` it is going to ask for."""
         opened = channel(
@@ -51,51 +55,62 @@ class Listening(Receiving):
             max_part_bytes=limits.max_total_bytes,
             options=_OPTIONS,
             context=context,
+            security=security,
         )
         self._number = os.urandom(8)
         self._set_up_receiving(opened, limits, self._number)
         self._speakers = Speakers()
+        self._names: dict[bytes, str] = {}
         self._copy_tag = tag(Kind.COPY, self._number)
         self._channel.subscribe(self_tag(self._number, mode, prefixes), True)
 
-    def _read_topic(self, first: bytes) -> bytes | None:
-        """The topic, in UTF-8, that a first part stands for; None if what follows is none of our messages, and is for
-        the caller to drop. Words are heeded. DecodeError if it is no topic."""
-        topic = first
-        if is_tagged(first):
-            hello = read_tag(first)
-            if hello is None or hello.number != self._number:
-                return None
-            if hello.kind is Kind.SELF:
-                document, connection = self._channel.take_word()
-                word = Word.unpack(document)
-                if connection is not None:
-                    self._speakers.heard(connection, word.interval, time.monotonic())
-                self._heed(word)
-                return None
-            topic = hello.rest
+    def _opening(self, first: bytes) -> tuple[str, bytes, bytes | None] | None:
+        """Topic, metadata, and the buffer if it is in it, of the message that begins with ``first``; None if it is no
+        message for us, and for the caller to drop. Words are heeded. DecodeError if it cannot be read."""
+        buffer = None
+        if self._speakers.doubted:
+            self._speakers.lives(self._channel.connection(), time.monotonic())
+        if first.startswith(self._copy_tag):
+            topic, metadata, buffer = read(first, len(self._copy_tag))
+        elif is_tagged(first):
+            self._hear(first)
+            return None
+        elif is_topic(first):
+            topic, metadata = first, self._channel.take_one()
+        else:
+            topic, metadata = b"", first
+        name = self._names.get(topic)
+        return (self._learn(topic) if name is None else name), metadata, buffer
+
+    def _hear(self, first: bytes) -> None:
+        hello = read_tag(first)
+        if hello is None or hello.kind is not Kind.SELF or hello.number != self._number:
+            return
+        connection = self._channel.connection()
+        word = Word.unpack(self._channel.take_one())
+        if connection is not None:
+            self._speakers.heard(connection, word.interval, time.monotonic())
+        self._heed(word)
+
+    def _learn(self, topic: bytes) -> str:
         if len(topic) > LONGEST:
             raise DecodeError.of("topic", expected=f"at most {LONGEST} bytes", found=f"{len(topic)}")
         try:
-            topic.decode()
+            name = topic.decode()
         except UnicodeDecodeError:
             raise DecodeError.of("topic", expected="a text in UTF-8", found=f"{topic[:24]!r}") from None
-        return topic
+        if len(self._names) >= _TOPICS:
+            self._names.clear()
+        self._names[topic] = name
+        return name
 
     def _heed(self, word: Word) -> None:
         """A publisher or a proxy says where its streams stand."""
         raise NotImplementedError
 
-    def _take_metadata(self) -> bytes:
-        """The part behind a topic."""
-        if not self._speakers.doubted:
-            return self._channel.take_one()
-        metadata, connection = self._channel.take_word()
-        self._speakers.lives(connection, time.monotonic())
-        return metadata
-
     def _watch(self) -> None:
         """Connect anew where somebody who promised to speak is silent: a network that has died without a word."""
         for connection in self._speakers.silent(time.monotonic()):
             if self._channel.reconnect(connection):
-                warn("%s: nothing heard any more, connecting anew", self._channel)
+                self._channel.complaints.say("%s: nothing heard any more, connecting anew", self._channel)
+        self._channel.retry_refused()

@@ -22,6 +22,7 @@ class Parts:
         # pyzmq's send and recv in Python cost a third more than those of its base class in C.
         compiled: Any = super(zmq.Socket, self._socket)
         self._send, self._recv, self._get = compiled.send, compiled.recv, compiled.get
+        self._first: zmq.Frame | None = None  # of the message begun
         self.more = False
         """Whether parts of the message begun are left to take."""
         self.broke_off = False
@@ -51,6 +52,14 @@ class Parts:
                     return False
         return True
 
+    def try_send_one(self, part: bytes) -> bool:
+        """As :meth:`try_send`, for a small message of one part."""
+        try:
+            self._send(part, _NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
     def try_send_pair(self, metadata: bytes, array: Any) -> bool:
         """As :meth:`try_send`, for the one small array that most messages are."""
         try:
@@ -58,16 +67,6 @@ class Parts:
             self._send(array, _NOBLOCK)
         except zmq.Again:
             return False
-        return True
-
-    def try_send_three(self, head: bytes, metadata: bytes, array: Any) -> bool:
-        """As :meth:`try_send_pair`, with a part in front."""
-        try:
-            self._send(head, _MORE)
-        except zmq.Again:
-            return False
-        self._send(metadata, _MORE)
-        self._send(array, _NOBLOCK)
         return True
 
     def _break_off(self, parts_left: int) -> None:
@@ -85,9 +84,19 @@ class Parts:
     def try_receive(self) -> bytes | None:
         """First part of the next message, or None. The others have arrived with it: :meth:`take`."""
         try:
-            return self._next(_NOBLOCK).bytes
+            return self._begin(_NOBLOCK)
         except zmq.Again:
             return None
+
+    def _begin(self, flags: int) -> bytes:
+        frame = self._first = self._recv(flags, False)
+        self.more = frame.more
+        content: bytes = frame.bytes
+        return content
+
+    def connection(self) -> int | None:
+        """What the message begun has come on; None where that is not known."""
+        return None if self._first is None else _connection_of(self._first)
 
     def _next(self, flags: int) -> zmq.Frame:
         # A frame knows whether more follow it; to ask the socket costs as much again as to receive.
@@ -102,13 +111,6 @@ class Parts:
         frame = self._recv(_NOBLOCK, False)
         self.more = frame.more
         return frame.bytes
-
-    def take_word(self) -> tuple[bytes, int | None]:
-        """The next part of the message begun, and the connection that it came on, where that is known."""
-        if not self.more:
-            return b"", None
-        frame = self._next(_NOBLOCK)
-        return frame.bytes, _connection_of(frame)
 
     def take(self, most: int, as_bytes: bool) -> list[Any]:
         """The other parts of the message begun, up to ``most``; if there are more, an empty one stands for them.

@@ -10,6 +10,7 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel
+from .curve import Curve
 from .limits import DEFAULT_LIMITS, Limits
 from .producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing
 from .protocol.handle import FREE, SendHandle
@@ -28,9 +29,11 @@ class Producer(Producing):
         limits: what the consumers accept.
         linger: seconds that ``close`` gives the consumers to read what was sent.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
+        security: :class:`Curve`: who may take part, and nobody listens.
 
     Raises:
         AddressError: an address is malformed, in use, or of a kind that this system lacks.
+        AuthenticationError: ``security`` cannot be had.
     """
 
     def __init__(
@@ -43,8 +46,9 @@ class Producer(Producing):
         limits: Limits = DEFAULT_LIMITS,
         linger: float = LINGER,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
     ) -> None:
-        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, linger, context)
+        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, linger, context, security)
 
     @overload
     def send(self, payload: Any, *, timeout: float | None = None, copy: Literal[True] = True) -> None: ...

@@ -12,10 +12,12 @@ from .addresses import Addresses
 from .arrays import Buffer
 from .channel import Channel, check_positive
 from .codec import with_shared
+from .connections import refused
+from .curve import Curve
 from .descriptor import Piece
 from .ending import close_at_end
 from .endpoint import Endpoint
-from .errors import MisuseError, Timeout
+from .errors import AuthenticationError, MisuseError, Timeout
 from .lending import Lender, Lent, lay_out, shaped
 from .limits import Limits
 from .log import warn
@@ -48,6 +50,7 @@ class Producing(Endpoint):
         limits: Limits,
         linger: float,
         context: zmq.Context[Any] | None,
+        security: Curve | None = None,
     ) -> None:
         check_positive(max_messages=max_messages, max_bytes=max_bytes)
         self._linger = linger
@@ -58,6 +61,7 @@ class Producing(Endpoint):
             max_messages=max_messages,
             max_part_bytes=limits.max_total_bytes,
             context=context,
+            security=security,
         )
         self._outbox = Outbox(limits, max_messages, max_bytes, self._channel.on_release)
         self._lender = None
@@ -70,6 +74,7 @@ class Producing(Endpoint):
         self._fetched = 0  # messages in shared memory that had been claimed when we looked last
         self._keeps_up = True  # whoever reads what lies in shared memory
         self._looked = 0.0
+        self._refusals_seen = self._refused = 0  # how often we were refused; messages that were lost by it
         close_at_end(self)
         self._settled_at = 0  # messages sent when a connection was last seen to be there, or to have gone
 
@@ -94,6 +99,7 @@ class Producing(Endpoint):
             bytes_in_flight=self._outbox.in_flight.nbytes + (0 if self._lender is None else self._lender.nbytes),
             connections=connections.count,
             disconnects=connections.disconnects,
+            **refused(connections),
         )
 
     def _send_like_before(self, payload: Any) -> bool:
@@ -141,6 +147,7 @@ class Producing(Endpoint):
         now = time.time()
         if now - self._looked > _LOOK:
             self._look()
+            channel.look()
             self._looked = now
         frames = outbox.pack(payload, now)
         handle = None
@@ -267,9 +274,10 @@ class Producing(Endpoint):
             yield Need.RELEASED
 
     def _draining(self) -> Steps[None]:
+        left = self._channel.connections.disconnects
         while self._outbox.in_flight.nbytes:
             yield Need.RELEASED
-        yield from self._channel.draining()
+        yield from self._channel.draining(left)
 
     def _close_blocking(self, linger: float | None = None) -> int:
         channel = self._channel
@@ -278,11 +286,11 @@ class Producing(Endpoint):
         linger = self._linger if linger is None else linger
         try:
             Channel.finish(channel, self._ending(), linger)
-            return 0
+            return self._report_refused()
         except MisuseError:  # another thread is waiting in send, and hears of the end now
             return self._report("another thread was using it") if self._undelivered() else 0
-        except Timeout as timeout:
-            return self._report(str(timeout))
+        except (Timeout, AuthenticationError) as error:
+            return self._report(str(error))
         finally:
             channel.close()
             self._stop_lending(linger)
@@ -309,12 +317,21 @@ class Producing(Endpoint):
         """Take note of who is connected. Messages sent before that have had somebody to go to."""
         connections = self._channel.connections
         before = connections.disconnects
-        if connections.refresh() or connections.disconnects > before:
+        connections.refresh()
+        if connections.refused_us > self._refusals_seen:  # libzmq drops what was meant for who refuses us
+            self._refusals_seen = connections.refused_us
+            self._refused += self._outbox.messages - self._settled_at
+            self._settled_at = self._outbox.messages
+        if connections.count or connections.disconnects > before:
             self._settled_at = self._outbox.messages
 
     def _undelivered(self) -> int:
         """Messages that nobody can have got yet, at the least."""
-        return max(self._outbox.messages - self._settled_at, self._outbox.in_flight.count)
+        return self._refused + max(self._outbox.messages - self._settled_at, self._outbox.in_flight.count)
+
+    def _report_refused(self) -> int:
+        """Say it if messages were sent, without a wait, to somebody who then turned out to refuse us."""
+        return self._report("they went to somebody who refused us") if self._refused else 0
 
     def _report(self, why: str) -> int:
         """Say what the close leaves behind."""

@@ -29,9 +29,12 @@ class Proxy(Proxying):
         limits: what is accepted of one message.
         linger: seconds that ``close`` gives the subscribers to read what was sent.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
+        security: :class:`Curve` for both sides: who may take part, and nobody listens.
+        frontend_security, backend_security: for one side, where they differ.
 
     Raises:
         AddressError: an address is malformed, in use, or of a kind that this system lacks.
+        AuthenticationError: ``security`` cannot be had.
     """
 
     def serve(self, *, timeout: float | None = None) -> None:

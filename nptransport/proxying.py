@@ -11,11 +11,12 @@ import zmq
 from .addresses import Addresses
 from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
 from .channel import Channel
-from .codec import is_topic, without_shared
+from .codec import without_shared
+from .connections import refused
+from .curve import Curve
 from .errors import DecodeError
 from .limits import DEFAULT_LIMITS, Limits
 from .listening import Listening
-from .log import warn
 from .protocol.message import ProxyStatistics
 from .protocol.program import Parcel, check_topic
 from .protocol.relay import Line, Relay
@@ -44,15 +45,21 @@ class Proxying(Broadcasting, Listening):
         limits: Limits = DEFAULT_LIMITS,
         linger: float = LINGER,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
+        frontend_security: Curve | None = None,
+        backend_security: Curve | None = None,
     ) -> None:
         self._relay = Relay()
         self._ended = threading.Event()
         self._asked: set[bytes] = set()
         self._version = -1
-        self._open_backend(self._relay, backend, connect_backend, max_messages, max_bytes, retain, linger, context)
+        before, behind = frontend_security or security, backend_security or security
+        self._open_backend(
+            self._relay, backend, connect_backend, max_messages, max_bytes, retain, linger, context, behind
+        )
         try:
             held = min(max_messages, _HELD)
-            self._open_frontend(Channel, frontend, connect_frontend, Mode.RELAY, 0, held, limits, context)
+            self._open_frontend(Channel, frontend, connect_frontend, Mode.RELAY, 0, held, limits, context, before)
         except BaseException:
             self._backend.destroy()
             raise
@@ -85,6 +92,7 @@ class Proxying(Broadcasting, Listening):
                 bytes_in_flight=self._distributor.nbytes,
                 subscribers=self._distributor.states(),
                 publishers=self._channel.connections.count,
+                **refused(self._channel.connections, self._backend.connections),
             )
 
     def _on_error(self) -> None:
@@ -132,18 +140,15 @@ class Proxying(Broadcasting, Listening):
                     self._take(first)
                 except DecodeError as error:
                     self._relay.malformed += 1
-                    warn("%s: skipped a message: %s", self._channel, error)
+                    self._channel.complaints.say("%s: skipped a message: %s", self._channel, error)
                 finally:
                     self._channel.drop_rest()
         return True
 
     def _take(self, first: bytes) -> None:
-        if not is_topic(first):
-            self._pass_on(b"", first)
-            return
-        topic = self._read_topic(first)
-        if topic is not None:
-            self._pass_on(topic, self._take_metadata())
+        opening = self._opening(first)
+        if opening is not None:
+            self._pass_on(*opening)
 
     def _heed(self, word: Word) -> None:
         for source, topic, following, began in word.positions:
@@ -151,10 +156,10 @@ class Proxying(Broadcasting, Listening):
             if line.note(source, following, began):
                 self._distributor.announce(line)
 
-    def _pass_on(self, topic: bytes, metadata: bytes) -> None:
+    def _pass_on(self, topic: str, metadata: bytes, buffer: bytes | None) -> None:
         relay = self._relay
-        letter = self._collect(metadata, None, len(topic))
-        line = relay.line(topic)
+        letter = self._collect(metadata, None, len(topic), buffer)
+        line = relay.line(topic.encode())
         if letter.envelope is not None:
             source, sequence, _ = letter.envelope
             if not line.note(source, sequence + 1, sequence):

@@ -30,9 +30,11 @@ class Publisher(Publishing):
         limits: what the subscribers accept.
         linger: seconds that ``close`` gives the subscribers to read what was sent.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
+        security: :class:`Curve`: who may take part, and nobody listens.
 
     Raises:
         AddressError: an address is malformed, in use, or of a kind that this system lacks.
+        AuthenticationError: ``security`` cannot be had.
     """
 
     @overload

@@ -11,10 +11,13 @@ import zmq
 from .addresses import Addresses
 from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
 from .codec import with_shared
+from .connections import refused
+from .curve import Curve
 from .endpoint import Endpoint
 from .errors import MisuseError, Timeout
 from .lending import Lender, Lent, lay_out, shaped
 from .limits import DEFAULT_LIMITS, Limits
+from .protocol.copies import begin, whole
 from .protocol.handle import FREE, SendHandle
 from .protocol.message import PublisherStatistics
 from .protocol.program import Parcel, Program, Topic, check_topic
@@ -41,9 +44,10 @@ class Publishing(Broadcasting, Endpoint):
         limits: Limits = DEFAULT_LIMITS,
         linger: float = LINGER,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
     ) -> None:
         self._program = Program(limits)
-        self._open_backend(self._program, bind, connect, max_messages, max_bytes, retain, linger, context)
+        self._open_backend(self._program, bind, connect, max_messages, max_bytes, retain, linger, context, security)
         self._channel = self._backend
         self._attend_at = 0.0
         self._sending = False
@@ -66,6 +70,7 @@ class Publishing(Broadcasting, Endpoint):
                 subscribers=self._distributor.states(),
                 connections=self._channel.connections.count,
                 disconnects=self._channel.connections.disconnects,
+                **refused(self._channel.connections),
             )
 
     # Sending
@@ -106,11 +111,18 @@ class Publishing(Broadcasting, Endpoint):
 
     def _publish_small(self, topic: Topic, metadata: bytes, array: Any, copy: bool) -> SendHandle | None:
         """A short cut for what most small messages are: one array, of a layout known."""
+        alone = whole(metadata, array)
         for outlet, head in zip(topic.outlets, topic.heads, strict=True):
-            if outlet.behind or outlet.untold or not self._channel.try_send_three(head, metadata, array):
-                self._distributor.offer(outlet, head, Parcel(topic.name, [metadata, array.data.cast("B")], 0))
+            if outlet.behind or outlet.untold:
+                sent = False
+            elif alone is not None:
+                sent = self._channel.try_send_one(head + alone)
             else:
+                sent = self._channel.try_send_pair(head + begin(metadata), array)
+            if sent:
                 outlet.sent += 1
+            else:
+                self._distributor.offer(outlet, head, Parcel(topic.name, [metadata, array.data.cast("B")], 0))
         self._program.count(topic, len(metadata) + array.nbytes)
         return None if copy else FREE
 

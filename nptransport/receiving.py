@@ -50,15 +50,19 @@ class Receiving(Endpoint):
         if self._borrower is not None:
             self._borrower.close()
 
-    def _collect(self, metadata: bytes, topic: str | None, nbytes: int) -> Letter:
-        """The rest of the message, as its ``metadata`` says that it is; ``nbytes`` have come before.
+    def _collect(self, metadata: bytes, topic: str | None, nbytes: int, buffer: bytes | None = None) -> Letter:
+        """The rest of the message, as its ``metadata`` says that it is; ``nbytes`` have come before, and ``buffer``.
 
         DecodeError if that cannot be read; what there is of the message is for the caller to drop.
         """
         channel = self._channel
         plan, envelope, shared = self._decoder.open(metadata)
         if shared is not None:
-            parts = self._collect_shared(plan, shared)
+            parts: list[Any] = self._collect_shared(plan, shared, buffer)
+        elif buffer is not None:
+            parts = [buffer]
+            if channel.more:
+                parts += channel.take(0, True)
         elif plan.alone is not None and plan.nbytes <= _SMALL and channel.more:  # as most messages are
             parts = [channel.take_one()]
             if channel.more:
@@ -71,7 +75,7 @@ class Receiving(Endpoint):
         nbytes += len(metadata) + (plan.nbytes if plan.alone else sum(map(len, parts)))
         return Letter(plan, parts, topic, envelope, nbytes)
 
-    def _collect_shared(self, plan: Plan, shared: bytes) -> list[Any]:
+    def _collect_shared(self, plan: Plan, shared: bytes, buffer: bytes | None) -> list[Any]:
         """All parts of a message, some of which lie in shared memory."""
         if self._borrower is None:
             raise DecodeError.of(
@@ -80,6 +84,8 @@ class Receiving(Endpoint):
         lent = self._borrower.open(shared, len(plan.layouts))
         # A part too many, or too few, is for the plan to refuse.
         parts = self._channel.take(len(plan.layouts) - len(lent), plan.nbytes <= _SMALL) if self._channel.more else []
+        if buffer is not None:
+            parts.insert(0, buffer)
         for index, content in lent:
             parts.insert(index, content)
         return parts

@@ -11,13 +11,14 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel
+from .curve import Curve
 from .errors import ConnectionClosed, DecodeError
 from .latest import Latest
 from .limits import DEFAULT_LIMITS, Limits
 from .protocol.message import Message
 from .receiving import Received
 from .steps import Deadline, Need
-from .subscribing import MAX_MESSAGES, Subscribing
+from .subscribing import MAX_MESSAGES, WATCH, Subscribing
 
 __all__ = ["Subscriber"]
 
@@ -41,6 +42,7 @@ class Subscriber(Subscribing):
             message at a time.
         limits: what is accepted of one message.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
+        security: :class:`Curve`: who may take part, and nobody listens.
 
     Raises:
         AddressError: an address is malformed, in use, or of a kind that this system lacks.
@@ -59,8 +61,11 @@ class Subscriber(Subscribing):
         max_bytes: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
     ) -> None:
-        self._set_up(Channel, bind, connect, topics, latest, max_age, max_messages, max_bytes, limits, context)
+        self._set_up(
+            Channel, bind, connect, topics, latest, max_age, max_messages, max_bytes, limits, context, security
+        )
 
     def recv(self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None) -> Any:
         """The next payload. Its arrays are read-only, aligned, and valid for as long as they are referenced.
@@ -115,7 +120,9 @@ class Subscriber(Subscribing):
                 if received is not None:
                     return received
                 self._channel.check_open()
-                latest.wait(deadline.left(Need.READABLE))
+                self._channel.check_welcome()
+                left = deadline.left(Need.READABLE)
+                latest.wait(WATCH if left is None else min(WATCH, left))
 
     def __iter__(self) -> Iterator[Any]:
         return self

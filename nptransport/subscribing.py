@@ -12,13 +12,13 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel
-from .codec import is_topic
+from .connections import refused
+from .curve import Curve
 from .ending import close_at_end
 from .errors import DecodeError
 from .latest import Arrival, Latest
 from .limits import Limits
 from .listening import Listening
-from .log import warn
 from .protocol.ledger import Ledger
 from .protocol.message import SubscriberStatistics
 from .protocol.program import check_topic
@@ -34,7 +34,6 @@ WATCH = 0.25  # seconds without a message after which to look whether somebody h
 _SOME = 0x1F  # of the messages of a stream, those after which to look whatever else there is to do: one in 32
 
 _LATEST_MESSAGES = 4  # that wait for the thread that takes them at once; where it cannot, newer ones are worth more
-_TOPICS = 1024  # whose first part is remembered
 
 
 class Subscribing(Listening):
@@ -52,6 +51,7 @@ class Subscribing(Listening):
         max_bytes: int | None,
         limits: Limits,
         context: zmq.Context[Any] | None,
+        security: Curve | None = None,
     ) -> None:
         if max_age is not None and not max_age > 0:
             raise ValueError(f"max_age={max_age!r}: expected seconds above 0, or None")
@@ -61,11 +61,10 @@ class Subscribing(Listening):
         listed = [topics] if isinstance(topics, str) else topics
         prefixes = list(dict.fromkeys(check_topic(topic) for topic in listed))
         mode = Mode.LATEST if latest else Mode.QUEUE
-        self._open_frontend(channel, bind, connect, mode, len(prefixes), max_messages, limits, context)
+        self._open_frontend(channel, bind, connect, mode, len(prefixes), max_messages, limits, context, security)
         self._max_age = max_age
         self._ledger = Ledger()
         self._kept: Arrival | None = None
-        self._names: dict[bytes, str] = {}
         for prefix in prefixes:
             self._channel.subscribe(prefix, True)
         for prefix in prefixes:
@@ -107,6 +106,7 @@ class Subscribing(Listening):
                 streams=ledger.statistics(),
                 connections=connections.count,
                 disconnects=connections.disconnects,
+                **refused(connections),
             )
 
     # What arrives
@@ -118,42 +118,28 @@ class Subscribing(Listening):
         """
         channel = self._channel
         try:
-            topic = self._names.get(first)
-            if topic is None and is_topic(first):
-                topic = self._learn_topic(first)
-                if topic is None:
-                    channel.drop_rest()
-                    return None
-            if topic is None:
-                letter = self._collect(first, "", 0)
-            else:
-                letter = self._collect(self._take_metadata(), topic, len(first))
+            opening = self._opening(first)
+            if opening is None:
+                channel.drop_rest()
+                return None
+            topic, metadata, buffer = opening
+            letter = self._collect(metadata, topic, len(topic), buffer)
         except DecodeError:
             channel.drop_rest()
             self._ledger.malformed += 1
             raise
         if letter.envelope is not None:
             source, sequence, _ = letter.envelope
-            stream = self._ledger.open(source, letter.topic or "", sequence)
+            stream = self._ledger.open(source, topic, sequence)
         else:
-            stream = self._ledger.open("", letter.topic or "", 0)
+            stream = self._ledger.open("", topic, 0)
             sequence = stream.following
         if not sequence & _SOME:
             self._watch()
         if stream.note(sequence):
-            return Arrival(letter, stream)
+            return letter, stream
         self._ledger.duplicates += 1
         return None
-
-    def _learn_topic(self, first: bytes) -> str | None:
-        """As :meth:`_read_topic`; a text, and remembered."""
-        topic = self._read_topic(first)
-        if topic is None:
-            return None
-        if len(self._names) >= _TOPICS:
-            self._names.clear()
-        name = self._names[first] = topic.decode()
-        return name
 
     def _heed(self, word: Word) -> None:
         for source, topic, following, began in word.positions:
@@ -196,4 +182,4 @@ class Subscribing(Listening):
         return payload, letter.topic, envelope, letter.nbytes
 
     def _skipped(self, error: DecodeError) -> None:
-        warn("%s: skipped a message: %s", self._channel, error)
+        self._channel.complaints.say("%s: skipped a message: %s", self._channel, error)

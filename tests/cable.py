@@ -13,7 +13,10 @@ from children import PATIENCE
 class Cable:
     """Forwards what comes to its own address to another, and back."""
 
-    def __init__(self, address):
+    def __init__(self, address, *, notes=False, fuses=None):
+        self._fuses = fuses  # gives, for each connection, the bytes after which it is cut; None for never
+        self.passed = bytearray() if notes else None
+        """What has passed in either direction."""
         host, port = address.removeprefix("tcp://").split(":")
         self._target = host, int(port)
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -43,7 +46,7 @@ class Cable:
                     near.close()
                     continue
                 far.settimeout(None)
-                line = _Line(near, far)
+                line = _Line(near, far, self.passed, None if self._fuses is None else next(self._fuses))
                 with self._lock:
                     self._lines.append(line)
                     self.accepted += 1
@@ -79,8 +82,10 @@ class Cable:
 
 
 class _Line:
-    def __init__(self, near, far):
+    def __init__(self, near, far, passed, fuse):
         self._ends = near, far
+        self._left = fuse
+        self._passed = passed
         self.silent = threading.Event()
         self._ended = threading.Event()
 
@@ -90,7 +95,14 @@ class _Line:
                 if self.silent.is_set():
                     self._ended.wait()  # neither end hears of it: nothing is taken, nothing is closed
                     return
+                if self._passed is not None:
+                    self._passed += data
+                if self._left is not None:
+                    data = data[: self._left]
+                    self._left -= len(data)
                 target.sendall(data)
+                if self._left == 0:
+                    break
         if not self.silent.is_set():
             self.end()
 
@@ -107,8 +119,8 @@ def cable_fixture():
     """``cable(address)``: a cable to an address."""
     with contextlib.ExitStack() as opened:
 
-        def lay(address):
-            made = Cable(address)
+        def lay(address, **options):
+            made = Cable(address, **options)
             opened.callback(made.close)
             return made
 

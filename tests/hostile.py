@@ -107,13 +107,15 @@ def touch(value: Any, parts: list[Any], room: int) -> int:
 
 
 def touch_array(array: np.ndarray[Any, Any], parts: list[Any]) -> None:
-    """Every byte of every field lies in a part, or in memory that the array owns."""
+    """Every byte of every field lies in a part, or in memory that is the array's own."""
     owner = array
     while isinstance(owner.base, np.ndarray):
         owner = owner.base
     assert owner.flags.owndata or not array.flags.writeable
     assert array.flags.aligned or not array.nbytes
     rooms = [span(owner)] if owner.flags.owndata else [span(part) for part in parts]
+    if not parts and isinstance(owner.base, (bytes, memoryview)):  # whose parts had to be copied
+        rooms.append(span(np.frombuffer(owner.base, "u1")))
     _touch_fields(array, rooms)
 
 

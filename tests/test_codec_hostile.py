@@ -117,6 +117,20 @@ def test_a_structure_lies_within_its_itemsize(dtype):
 
 
 @pytest.mark.parametrize(
+    "dtype",
+    [
+        structure(4, ["a", "<i4", 0], ["b", "<i2", 1], ["c", "<i2", 2]),
+        structure(4, ["", "<i2", 0], ["a", "<i2", 2]),
+        structure(4, ["a\0b", "<i4", 0]),
+    ],
+    ids=["overlapping", "empty", "zero"],
+)
+def test_fields_that_overlap_and_names_that_are_empty(dtype):
+    """NumPy has such, and so they may come; each field lies within for itself."""
+    assert survive([metadata([[dtype, [2]]]), bytes(8)]).dtype.names == tuple(field[0] for field in dtype["fields"])
+
+
+@pytest.mark.parametrize(
     "inner",
     [
         structure(0, aligned=True),

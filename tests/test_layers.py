@@ -37,12 +37,12 @@ LAYERS = [
         "protocol.speakers",
         "protocol.tags",
     },
-    {"protocol.message", "protocol.audience"},
+    {"protocol.message", "protocol.audience", "protocol.copies"},
     {"protocol.inbox", "protocol.outbox", "protocol.program"},
     {"protocol.relay"},
-    {"addresses", "guard", "steps", "ending", "service"},
-    {"connections", "parts", "sidechannel"},
-    {"lending", "borrowing"},
+    {"addresses", "guard", "steps", "ending", "service", "keys"},
+    {"connections", "parts", "curve", "sidechannel"},
+    {"doorkeeper", "lending", "borrowing"},
     {"channel"},
     {"asyncio.channel", "endpoint", "distributing"},
     {"producing", "receiving", "broadcasting"},
@@ -69,7 +69,7 @@ LAYERS = [
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
 OUTSIDE = {"numpy", "msgpack", "zmq"}
-SOCKETS = {"channel", "parts", "connections", "sockets", "asyncio.channel"}
+SOCKETS = {"channel", "parts", "connections", "sockets", "curve", "doorkeeper", "asyncio.channel"}
 PATTERNS = {
     "producing",
     "consuming",

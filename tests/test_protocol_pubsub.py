@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import nptransport as npt
 from nptransport import packing
+from nptransport.protocol import copies
 from nptransport.protocol.ledger import Ledger
 from nptransport.protocol.newest import Backlog, Newest
 from nptransport.protocol.speakers import Speakers
 from nptransport.protocol.tags import Hello, Kind, Mode, Position, Word, read_tag, tag
+
+# Copies
+
+
+@given(
+    topic=st.text(max_size=20),
+    metadata=st.binary(max_size=100) | st.integers(0x7FF0, 0x8010).map(bytes),
+    buffers=st.lists(st.binary(max_size=20) | st.sampled_from([8192, 8193]).map(bytes), max_size=3),
+    joined=st.booleans(),
+)
+def test_a_copy_comes_apart_as_it_was_put_together(topic, metadata, buffers, joined):
+    frames = [b"\x81" + metadata, *buffers]
+    first, *rest = copies.parts_of(frames, joined)
+    name, *found = copies.read(b"tag" + topic.encode() + first, 3)
+    assert (name.decode(), [*[part for part in found if part is not None], *rest]) == (topic, frames)
+    assert len(rest) == len(buffers) - (
+        joined and len(buffers) == 1 and len(buffers[0]) <= 8192 and len(metadata) < 0x7FFF
+    )
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_a_copy_or_a_decode_error(first):
+    with contextlib.suppress(npt.DecodeError):
+        topic, metadata, buffer = copies.read(first, 2)
+        assert len(topic) + len(metadata) + len(buffer or b"") in (len(first) - 3, len(first) - 5)
+
 
 # Ledger
 

@@ -150,6 +150,41 @@ def test_what_is_meant_for_others(face, address, publish):
     assert (subscriber.statistics().malformed, subscriber.statistics().received) == (1, len(tags))
 
 
+def test_copies(face, address, publish):
+    """Of our own: in one part, in several, and malformed ones."""
+    subscriber = face.subscriber(bind=address)
+    socket, number = publish(subscriber)
+    mine, (metadata, buffer) = tag(Kind.COPY, number), good(7)
+    length = len(metadata).to_bytes(2, "big")
+    for opening in (metadata, length + metadata + buffer):
+        for topic in (b"", "kamera/größe".encode()):
+            socket.send_multipart([mine + topic + b"\xff" + opening, *[buffer] * (opening is metadata)])
+            assert subscriber.recv_message().topic == topic.decode()
+    whole = mine + b"\xff" + length + metadata + buffer
+    malformed = [
+        [mine],
+        [mine + b"camera", metadata, buffer],
+        [mine + b"\xff"],
+        [mine + b"\xff\x00"],
+        [mine + b"\xff\x00\x00"],
+        [mine + b"\xff\x7f\xff" + metadata + buffer],
+        [mine + b"\xff" + length + metadata[:-1]],
+        [mine + b"\xff" + length + metadata],
+        [mine + b"\xff" + metadata],
+        [mine + b"\xff" + metadata, buffer, buffer],
+        [whole[:-1]],
+        [whole + b"\0"],
+        [whole, buffer],
+        [whole, b""],
+    ]
+    for parts in malformed:
+        socket.send_multipart(parts)
+        assert takes(subscriber) is None
+    socket.send_multipart([whole])
+    assert takes(subscriber) == 7
+    assert subscriber.statistics().malformed == len(malformed)
+
+
 def test_positions_of_streams_that_are_none(face, address, publish):
     """What one publisher says of streams of its own making touches nobody else's account."""
     subscriber = face.subscriber(bind=address)

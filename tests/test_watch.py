@@ -90,7 +90,7 @@ def message(topic: str | None = "a", source: str | None = "s", payload: Any = IM
 
 def statistics(**streams: SimpleNamespace) -> Any:
     counts = {("s", topic): counts for topic, counts in streams.items()}
-    return SimpleNamespace(streams=counts, connections=1, malformed=2)
+    return SimpleNamespace(streams=counts, connections=1, malformed=2, refused=1, refusals={"no key": 1})
 
 
 def rows(board: Board, sort: str = "topic", now: float = 1.0, **streams: SimpleNamespace) -> list[Row]:

@@ -16,6 +16,8 @@ __all__ = ["Channel", "go_on"]
 
 T = TypeVar("T")
 
+_LOOK = 0.1  # seconds after which a task that waits looks who refuses it, which nothing announces
+
 # Operations that need not wait, after which the other tasks have their turn.
 _TURN = 64
 
@@ -62,6 +64,8 @@ class Channel(channel.Channel):
                     deadline = Deadline(timeout, self.situation)
                 brief = need in (Need.WARM, Need.FETCHED)
                 await self._sleep(need, deadline.at_most(PATIENCE) if brief else deadline.left(need))
+                if not brief:
+                    self.look()
         finally:
             self._wake()  # the socket tells of a change once: what this task did not use is for the others
 
@@ -87,6 +91,8 @@ class Channel(channel.Channel):
                 await self._sleep(Need.READABLE, most)
                 self.check_open()
                 first = self.try_receive()
+            if first is None:
+                self.look()
             return first
         finally:
             if self._waiting:
@@ -99,11 +105,11 @@ class Channel(channel.Channel):
         if need is Need.SETTLED:
             await asyncio.sleep(LOOK)  # nothing announces that a kernel's buffer has drained
             return
+        most = LOOK if need is Need.RELEASED else _LOOK
+        left = most if left is None else min(left, most)
         loop = asyncio.get_running_loop()
-        if need is Need.RELEASED:
-            left = LOOK if left is None else min(left, LOOK)
-            if self.returns is not None:
-                loop.add_reader(self.returns, self._on_return)
+        if need is Need.RELEASED and self.returns is not None:
+            loop.add_reader(self.returns, self._on_return)
         woken: asyncio.Future[None] = loop.create_future()
         self._waiting.add(woken)
         timer = None if left is None else loop.call_later(left, _finish, woken)
@@ -182,6 +188,7 @@ async def go_on(channel: channel.Channel, steps: Steps[T], timeout: float | None
         except StopIteration as stop:
             return stop.value
         left = deadline.left(need)
+        channel.check_welcome()
         await asyncio.sleep(LOOK if left is None else min(left, LOOK))
 
 

@@ -11,6 +11,7 @@ import zmq
 
 from ..addresses import Addresses
 from ..consuming import MAX_MESSAGES, Consuming
+from ..curve import Curve
 from ..errors import ConnectionClosed, DecodeError
 from ..limits import DEFAULT_LIMITS, Limits
 from ..protocol.message import Message
@@ -36,8 +37,9 @@ class Consumer(Consuming):
         max_bytes: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
     ) -> None:
-        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, context)
+        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, context, security)
 
     async def recv(
         self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None

@@ -9,7 +9,8 @@ import numpy as np
 import zmq
 
 from ..addresses import Addresses
-from ..errors import Timeout
+from ..curve import Curve
+from ..errors import AuthenticationError, Timeout
 from ..limits import DEFAULT_LIMITS, Limits
 from ..producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing
 from ..protocol.handle import SendHandle
@@ -36,8 +37,9 @@ class Producer(Producing):
         limits: Limits = DEFAULT_LIMITS,
         linger: float = LINGER,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
     ) -> None:
-        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, linger, context)
+        self._set_up(Channel, bind, connect, max_messages, max_bytes, limits, linger, context, security)
 
     @overload
     async def send(self, payload: Any, *, timeout: float | None = None, copy: Literal[True] = True) -> None: ...
@@ -66,9 +68,9 @@ class Producer(Producing):
         linger = self._linger if linger is None else linger
         try:
             await self._channel.finish_soon(self._ending(), linger)
-            return 0
-        except Timeout as timeout:
-            return self._report(str(timeout))
+            return self._report_refused()
+        except (Timeout, AuthenticationError) as error:
+            return self._report(str(error))
         finally:
             self._channel.destroy()
             self._stop_lending(linger)

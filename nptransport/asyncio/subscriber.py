@@ -12,6 +12,7 @@ import numpy as np
 import zmq
 
 from ..addresses import Addresses
+from ..curve import Curve
 from ..errors import ConnectionClosed, DecodeError
 from ..latest import Latest
 from ..limits import DEFAULT_LIMITS, Limits
@@ -44,8 +45,11 @@ class Subscriber(Subscribing):
         max_bytes: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
         context: zmq.Context[Any] | None = None,
+        security: Curve | None = None,
     ) -> None:
-        self._set_up(Channel, bind, connect, topics, latest, max_age, max_messages, max_bytes, limits, context)
+        self._set_up(
+            Channel, bind, connect, topics, latest, max_age, max_messages, max_bytes, limits, context, security
+        )
 
     async def recv(
         self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None
@@ -96,9 +100,10 @@ class Subscriber(Subscribing):
                 if received is not None:
                     return received
                 self._channel.check_open()
+                self._channel.check_welcome()
                 left = deadline.left(Need.READABLE)
                 with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(changed.wait(), left)
+                    await asyncio.wait_for(changed.wait(), WATCH if left is None else min(WATCH, left))
         finally:
             latest.listen(listener, False)
 

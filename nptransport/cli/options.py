@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
 import nptransport as npt
+
+from .exits import ExitCode, Stop
 
 __all__ = [
     "POSITIVE",
@@ -18,6 +21,8 @@ __all__ = [
     "check_addresses",
     "json_option",
     "limit_option",
+    "security_option",
+    "tell_if_open",
     "timeout_option",
     "watch_options",
 ]
@@ -25,6 +30,7 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SMALLEST_LIMIT = 2**17
+_OURS = re.compile(r"tcp://(127\.|localhost:|lo:|\[::1\])")
 
 
 def address_options(function: F) -> F:
@@ -51,6 +57,31 @@ def check_addresses(bind: Sequence[str], connect: Sequence[str]) -> None:
     for address in [*bind, *connect]:
         if address.startswith("inproc://"):
             raise npt.AddressError(f"{address}: reaches no other process; use ipc:// or tcp://", address=address)
+
+
+def tell_if_open(bind: Sequence[str], security: npt.Curve | None) -> None:
+    """A word where anybody may come in."""
+    for address in bind:
+        if security is None and address.startswith("tcp://") and not _OURS.match(address):
+            said = f"{address}: whoever can reach this port can take part; --security FILE keeps others out"
+            click.echo(said, err=True)
+
+
+def security_option(function: F) -> F:
+    """``--security``: a :class:`nptransport.Curve`, or None."""
+
+    def load(ctx: click.Context, param: click.Parameter, path: str | None) -> npt.Curve | None:
+        try:
+            return None if path is None else npt.Curve.load(path)
+        except npt.AuthenticationError as error:
+            raise Stop(ExitCode.USAGE, str(error)) from None
+
+    return click.option(
+        "--security",
+        metavar="FILE",
+        callback=load,
+        help="Who may take part: a file with a section [server] or [client], see `nptransport keygen --help`.",
+    )(function)
 
 
 def limit_option(function: F) -> F:

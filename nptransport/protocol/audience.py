@@ -9,7 +9,12 @@ from typing import Any, NamedTuple
 from ..memory.leases import Readings
 from .tags import Kind, Mode, is_tagged, is_too_long, read_tag, tag
 
-__all__ = ["Audience", "Outlet", "Reaction", "Route"]
+__all__ = ["PATIENCE", "PATIENCE_EARNED", "Audience", "Outlet", "Reaction", "Route"]
+
+# Seconds that a publisher may wait for what one subscriber has read to come back, and what each message that found room
+# adds to them. Whoever keeps up has them when the machine is busy; whoever does not has used them up.
+PATIENCE = 0.1
+PATIENCE_EARNED = 0.001
 
 # Together all that a first part can be, but for tags: the lead bytes of UTF-8, and those of metadata without a topic.
 # A plain subscriber to everything is given these, and not what is meant for one of ours alone.
@@ -51,6 +56,7 @@ class Outlet:
         self.waiting = Readings()
         """Large messages that ZeroMQ holds for it."""
         self._returned = 0
+        self.patience = PATIENCE
         self.behind: dict[bytes, Any] = {}
         """With Mode.LATEST, what is to be sent once there is room: the newest of each topic."""
         self.untold: set[bytes] = set()
@@ -96,7 +102,7 @@ class Route:
         self.name = name
         self.outlets: list[Outlet] = []
         self.heads: list[bytes] = []
-        """First part of the copy for each outlet."""
+        """What the copy for each outlet begins with."""
         self.plain = False
         """Whether a plain ZeroMQ subscriber wants it, too."""
         self.retained: Any = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..envelope import Envelope
@@ -56,6 +56,10 @@ class ProducerStatistics:
     disconnects: int
     """Connections that ended before this endpoint was closed. What was on its way to that consumer may be lost; a
     consumer that sees all of a source's messages counts how many."""
+    refused: int = 0
+    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """The same, by why."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,10 @@ class ConsumerStatistics:
     """Producers connected now."""
     disconnects: int
     """Connections that ended before this endpoint was closed."""
+    refused: int = 0
+    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """The same, by why."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,10 @@ class PublisherStatistics:
     """Connections now."""
     disconnects: int
     """Connections that ended before this endpoint was closed."""
+    refused: int = 0
+    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """The same, by why."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +161,10 @@ class ProxyStatistics:
     """As in :class:`PublisherStatistics`."""
     publishers: int
     """Publishers connected now."""
+    refused: int = 0
+    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """The same, by why."""
 
 
 @dataclass(frozen=True)
@@ -175,3 +191,7 @@ class SubscriberStatistics:
     """Publishers and proxies connected now."""
     disconnects: int
     """Connections that ended before this endpoint was closed."""
+    refused: int = 0
+    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """The same, by why."""

@@ -6,7 +6,7 @@ the number I (8 random bytes) subscribes to
 
     FF 21 I M N  "!": here am I, of mode M, and ask for N prefixes (2 bytes, big-endian); messages with this topic are
                  words to me alone (:class:`Word`)
-    FF 3D I P    "=": my copy of a message with a topic that begins with P has FF 3D I in front of it
+    FF 3D I P    "=": my copy of a message with a topic that begins with P is to have FF 3D I in front (copies.py)
     FF 3F I P    "?": a subscriber behind a proxy wants P; nothing is sent here, it is only counted
 
 FF never occurs in UTF-8, and so in no topic.

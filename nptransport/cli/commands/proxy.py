@@ -10,7 +10,7 @@ import click
 import nptransport as npt
 
 from ..exits import ExitCode, Stop
-from ..options import as_limits, check_addresses, json_option, limit_option
+from ..options import as_limits, check_addresses, json_option, limit_option, security_option, tell_if_open
 from ..signals import Interruption, interruptible
 
 __all__ = ["command"]
@@ -33,6 +33,7 @@ _LOOK = 0.2  # seconds between two looks whether somebody wants it to end
     help="Bytes that wait for subscribers, all together.",
 )
 @json_option
+@security_option
 @limit_option
 def command(
     frontend: tuple[str, ...],
@@ -42,6 +43,7 @@ def command(
     retain: bool,
     max_bytes: int,
     as_json: bool,
+    security: npt.Curve | None,
     limit_bytes: int,
 ) -> int:
     """Stand between publishers and subscribers, until Ctrl-C or SIGTERM.
@@ -68,8 +70,10 @@ def command(
             retain=int(retain),
             max_bytes=max_bytes,
             limits=as_limits(limit_bytes),
+            security=security,
         ) as proxy,
     ):
+        tell_if_open([*frontend, *backend], security)
         _say(as_json, "listening", frontend=proxy.frontend, backend=proxy.backend)
         _serve(proxy, interruption)
         statistics = asdict(proxy.statistics())
@@ -96,5 +100,6 @@ def _say(as_json: bool, event: str, **facts: object) -> None:
     elif event == "listening":
         click.echo(f"publishers at {facts['frontend']}, subscribers at {facts['backend']}", err=True)
     else:
+        refused = f", {facts['refused']} connections refused" if facts["refused"] else ""
         dropped = int(str(facts["dropped_for_messages"])) + int(str(facts["dropped_for_bytes"]))
-        click.echo(f"{facts['messages']} messages, {facts['nbytes']} bytes, {dropped} dropped", err=True)
+        click.echo(f"{facts['messages']} messages, {facts['nbytes']} bytes, {dropped} dropped{refused}", err=True)

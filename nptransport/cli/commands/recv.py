@@ -10,7 +10,16 @@ import nptransport as npt
 
 from ..exits import ExitCode, Stop
 from ..lookup import Lookup
-from ..options import address_options, as_limits, check_addresses, json_option, limit_option, timeout_option
+from ..options import (
+    address_options,
+    as_limits,
+    check_addresses,
+    json_option,
+    limit_option,
+    security_option,
+    tell_if_open,
+    timeout_option,
+)
 from ..report import Report
 from ..signals import interruptible
 from ..transfer.intake import Intake
@@ -28,6 +37,7 @@ __all__ = ["command"]
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--verify", is_flag=True, help="Take only files with a digest (send --verify).")
 @json_option
+@security_option
 @limit_option
 def command(
     bind: tuple[str, ...],
@@ -39,6 +49,7 @@ def command(
     overwrite: bool,
     verify: bool,
     as_json: bool,
+    security: npt.Curve | None,
     limit_bytes: int,
 ) -> int:
     """Receive what `nptransport send` sends, and write it to FOLDER: arrays as .npy, groups of them as .npz, images
@@ -53,10 +64,11 @@ def command(
     check_addresses(bind, connect)
     with (
         interruptible() as interruption,
-        npt.Consumer(bind=bind, connect=connect, limits=as_limits(limit_bytes)) as consumer,
+        npt.Consumer(bind=bind, connect=connect, limits=as_limits(limit_bytes), security=security) as consumer,
         Report(as_json=as_json) as report,
     ):
         _make_folder(out)
+        tell_if_open(bind, security)
         if bind:
             for address in consumer.addresses:
                 report.listening(address)

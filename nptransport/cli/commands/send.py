@@ -9,7 +9,17 @@ import click
 import nptransport as npt
 
 from ..exits import ExitCode, Stop
-from ..options import POSITIVE, address_options, as_limits, check_addresses, json_option, limit_option, timeout_option
+from ..options import (
+    POSITIVE,
+    address_options,
+    as_limits,
+    check_addresses,
+    json_option,
+    limit_option,
+    security_option,
+    tell_if_open,
+    timeout_option,
+)
 from ..report import Report
 from ..signals import interruptible
 from ..transfer.line import Line
@@ -27,6 +37,7 @@ __all__ = ["command"]
 @timeout_option("How long to wait for the receiver, and for room there.")
 @click.option("--verify", is_flag=True, help="Send digests along, so that the receiver compares what it wrote.")
 @json_option
+@security_option
 @limit_option
 def command(
     files: tuple[str, ...],
@@ -37,6 +48,7 @@ def command(
     timeout: float | None,
     verify: bool,
     as_json: bool,
+    security: npt.Curve | None,
     limit_bytes: int,
 ) -> int:
     """Send each FILE: .npy, .npz, an image, or a video (frame by frame). No file has to fit into memory; none that
@@ -52,9 +64,10 @@ def command(
     sources = _open_all(files, split, largest_piece(limits))
     with (
         interruptible() as interruption,
-        npt.Producer(bind=bind, connect=connect, limits=limits, linger=0) as producer,
+        npt.Producer(bind=bind, connect=connect, limits=limits, linger=0, security=security) as producer,
         Report(as_json=as_json) as report,
     ):
+        tell_if_open(bind, security)
         if bind:
             for address in producer.addresses:
                 report.listening(address)

@@ -6,7 +6,16 @@ import click
 
 import nptransport as npt
 
-from ..options import as_limits, check_addresses, json_option, limit_option, timeout_option, watch_options
+from ..options import (
+    as_limits,
+    check_addresses,
+    json_option,
+    limit_option,
+    security_option,
+    tell_if_open,
+    timeout_option,
+    watch_options,
+)
 from ..signals import interruptible
 from ..watch.board import SORTS
 from ..watch.feed import Feed, announce
@@ -30,6 +39,7 @@ __all__ = ["command"]
 @click.option("--once", is_flag=True, help="One reading, an interval after the first message, and end.")
 @timeout_option("End after so many seconds of silence.")
 @json_option
+@security_option
 @limit_option
 def command(
     addresses: tuple[str, ...],
@@ -41,6 +51,7 @@ def command(
     once: bool,
     timeout: float | None,
     as_json: bool,
+    security: npt.Curve | None,
     limit_bytes: int,
 ) -> int:
     """A live table of the topics that the publishers at each ADDRESS send; lines where there is no terminal.
@@ -62,8 +73,11 @@ def command(
     check_addresses(bind, connect)
     with (
         interruptible() as interruption,
-        npt.Subscriber(bind=bind, connect=connect, topics=(topic,), limits=as_limits(limit_bytes)) as subscriber,
+        npt.Subscriber(
+            bind=bind, connect=connect, topics=(topic,), limits=as_limits(limit_bytes), security=security
+        ) as subscriber,
     ):
+        tell_if_open(bind, security)
         if bind:
             announce(subscriber.addresses, as_json=as_json)
         feed = Feed(subscriber, topic, interruption, timeout)

@@ -10,7 +10,15 @@ import click
 import nptransport as npt
 
 from ..exits import ExitCode, Stop
-from ..options import as_limits, check_addresses, limit_option, timeout_option, watch_options
+from ..options import (
+    as_limits,
+    check_addresses,
+    limit_option,
+    security_option,
+    tell_if_open,
+    timeout_option,
+    watch_options,
+)
 from ..picture.view import View
 from ..signals import interruptible
 from ..watch.feed import Feed, announce
@@ -29,6 +37,7 @@ _NEEDED = {"PIL": "pillow", "plotille": "plotille"}
 @click.option("--once", is_flag=True, help="Show one picture, and end.")
 @click.option("--save", metavar="FILE.png", type=click.Path(dir_okay=False), help="Write one picture, and end.")
 @timeout_option("End after so many seconds of silence.")
+@security_option
 @limit_option
 def command(
     addresses: tuple[str, ...],
@@ -39,6 +48,7 @@ def command(
     once: bool,
     save: str | None,
     timeout: float | None,
+    security: npt.Curve | None,
     limit_bytes: int,
 ) -> int:
     """The newest array of a topic, in the terminal: a picture of what has rows and columns, a plot of what is 1-D.
@@ -57,9 +67,10 @@ def command(
     with (
         interruptible() as interruption,
         npt.Subscriber(
-            bind=bind, connect=connect, topics=(topic,), latest=True, limits=as_limits(limit_bytes)
+            bind=bind, connect=connect, topics=(topic,), latest=True, limits=as_limits(limit_bytes), security=security
         ) as subscriber,
     ):
+        tell_if_open(bind, security)
         if bind:
             announce(subscriber.addresses, as_json=False)
         view = View(Feed(subscriber, topic, interruption, timeout), topic=topic, path=path)

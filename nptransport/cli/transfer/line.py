@@ -67,7 +67,8 @@ class Line:
             if waited > _PATIENCE and not told:
                 self._report.note(f"waiting for a receiver at {self._where}{lookup.verdict}")
                 told = True
-            time.sleep(_LOOK)
+            with contextlib.suppress(npt.Timeout):
+                self._producer.flush(timeout=_LOOK)  # there is nothing yet; but whoever refuses us is told of
 
     def say(self, word: Word) -> None:
         payload = word.payload()

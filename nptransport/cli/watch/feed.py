@@ -73,10 +73,13 @@ class Feed:
         return f"waiting for a message at {self.where}: {publishers} connected{self.refused(statistics)}"
 
     def refused(self, statistics: npt.SubscriberStatistics) -> str:
-        """How many messages were refused, and why the last one was; "" if none was."""
-        if not statistics.malformed:
-            return ""
-        return f", {counted(statistics.malformed, 'message')} refused: {plain(self.complaint)}"
+        """How many messages were refused, and why the last one was; how many connections, and why; "" if none was."""
+        said = ""
+        if statistics.malformed:
+            said = f", {counted(statistics.malformed, 'message')} refused: {plain(self.complaint)}"
+        if statistics.refused:
+            said += f", {counted(statistics.refused, 'connection')} refused: {', '.join(sorted(statistics.refusals))}"
+        return said
 
 
 def announce(addresses: Sequence[str], *, as_json: bool) -> None:

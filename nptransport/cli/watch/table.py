@@ -75,7 +75,12 @@ def as_lines(rows: Sequence[Row]) -> Iterator[str]:
 def as_json(rows: Sequence[Row], statistics: npt.SubscriberStatistics) -> str:
     """One object: numbers in the base units, null for what is not known."""
     streams = [_facts(row) for row in rows]
-    counts = {"connections": statistics.connections, "malformed": statistics.malformed}
+    counts = {
+        "connections": statistics.connections,
+        "malformed": statistics.malformed,
+        "refused": statistics.refused,
+        "refusals": dict(statistics.refusals),
+    }
     return json.dumps({"event": "top", "time": round(time.time(), 3), **counts, "streams": streams})
 
 

@@ -1,0 +1,100 @@
+"""--security on the command line, and the keys for it."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import numpy as np
+import pytest
+from command_line import PROGRAM, Running, events, receiver, run
+
+import nptransport as npt
+
+
+@pytest.fixture
+def security(tmp_path):
+    """``security(name)``: a file for --security; of the server, a friend, a stranger."""
+    for name in ("server", "friend", "stranger"):
+        assert run("keygen", tmp_path / name).returncode == 0
+    (tmp_path / "server.security").write_text("[server]\nsecret = server.secret\nallowed = friend.public\n")
+    for name in ("friend", "stranger"):
+        (tmp_path / f"{name}.security").write_text(f"[client]\nsecret = {name}.secret\nserver = server.public\n")
+    np.save(tmp_path / "data.npy", np.arange(10))
+    return lambda name: tmp_path / f"{name}.security"
+
+
+def test_keygen(tmp_path):
+    done = run("keygen", tmp_path / "camera", "--json")
+    (event,) = events(done.stdout)
+    assert stat.S_IMODE(os.stat(event["secret"]).st_mode) == 0o600
+    assert npt.Curve.client(server=event["public"], secret=event["secret"]).public == event["key"]
+    secret = (tmp_path / "camera.secret").read_text().split()[-1]
+    again = run("keygen", tmp_path / "camera")
+    assert again.returncode == 2
+    assert "there already" in again.stderr
+    assert secret not in done.stdout + done.stderr + again.stdout + again.stderr
+
+
+def test_send_and_recv(tmp_path, security):
+    with receiver(tmp_path, "--security", security("server"), "--forever") as recv:
+        for who, code in (("stranger", 1), ("friend", 0)):
+            done = run("send", tmp_path / "data.npy", "--connect", recv.address, "--security", security(who))
+            assert done.returncode == code, done.stderr
+            assert ("it does not allow our key" in done.stderr) is (who == "stranger")
+        done = run("send", tmp_path / "data.npy", "--connect", recv.address)
+        assert done.returncode == 1
+        assert "security" in done.stderr
+        assert recv.names() == ["data.npy"]
+
+
+def test_proxy_top_and_view(tmp_path, security):
+    where = ["--frontend", "tcp://127.0.0.1:*", "--backend", "tcp://127.0.0.1:*"]
+    proxy = Running([*PROGRAM, "proxy", *where, "--json", "--security", str(security("server"))], tmp_path)
+    try:
+        listening = proxy.event("listening")
+        with npt.Publisher(connect=listening["frontend"], security=npt.Curve.load(security("friend"))) as publisher:
+            top = [*PROGRAM, "top", listening["backend"], "--once", "--json", "--security", str(security("friend"))]
+            (tmp_path / "top").mkdir()
+            watching = Running(top, tmp_path / "top")
+            publisher.wait_for_subscribers(1, timeout=30)
+            while watching.process.poll() is None:
+                publisher.send(np.zeros(3), topic="camera")
+            assert watching.wait() == 0
+            (reading,) = watching.events()
+            assert reading["streams"][0]["topic"] == "camera"
+            assert (reading["refused"], reading["refusals"]) == (0, {})
+            for command in ("top", "view"):
+                done = run(command, listening["backend"], "--security", security("stranger"))
+                assert done.returncode == 1
+                assert "refused" in done.stderr
+    finally:
+        proxy.process.terminate()
+        assert proxy.wait() == 0
+    summary = proxy.event("summary")
+    assert summary["refused"] >= 2
+    assert "key not allowed" in summary["refusals"]
+
+
+@pytest.mark.parametrize("command", ["send", "recv", "top", "view", "proxy"])
+def test_files_that_cannot_be_used(tmp_path, security, command):
+    os.chmod(tmp_path / "friend.secret", 0o644)
+    rest = {
+        "send": [tmp_path / "data.npy", "--connect", "tcp://127.0.0.1:9"],
+        "recv": ["--bind", "tcp://127.0.0.1:*", "--out", tmp_path / "out"],
+        "proxy": ["--frontend", "tcp://127.0.0.1:*", "--backend", "tcp://127.0.0.1:*"],
+    }.get(command, ["tcp://127.0.0.1:9"])
+    for path, said in ((security("friend"), "chmod 600"), (tmp_path / "none", "No such file")):
+        done = run(command, *rest, "--security", path)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_word_where_anybody_may_come(tmp_path, security):
+    with receiver(tmp_path) as recv:
+        assert "security" not in recv.stderr
+    for more, said in (([], True), (["--security", security("server")], False)):
+        done = run("recv", "--bind", "tcp://*:*", "--out", tmp_path / "out", "--timeout", "0.2", *more)
+        assert ("--security" in done.stderr) is said
+    assert done.returncode == 3
