@@ -38,7 +38,10 @@ def _register() -> None:
 
 def _close_all() -> None:
     while _open:  # what closes may leave something behind that has to end, too
-        endpoint = _open.pop()
+        try:
+            endpoint = _open.pop()
+        except KeyError:  # the last one has gone this moment
+            return
         try:
             endpoint._close_blocking()
         except Exception as error:  # noqa: BLE001 - whatever it was, the others are to be closed, too
