@@ -17,6 +17,7 @@ ALONE = [
     "latest_only.py",
     "nested_payload.py",
     "pyzmq_program.py",
+    "shared_memory.py",
     "topics.py",
 ]
 PAIRED = ["camera.py", "consumer.py", "producer.py", "viewer.py"]
