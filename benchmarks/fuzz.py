@@ -88,14 +88,19 @@ def fuzz(targets: list[str], total: int, seed: int, processes: int) -> int:
     return min(found, 1)
 
 
-def guided(target: str, total: int, seed: int) -> None:
-    """Led by coverage; libFuzzer ends the process."""
+def instrument() -> None:
+    """To be called before anything of ours is imported: from then on it tells where it has been."""
     try:
         import atheris
     except ImportError:
         sys.exit("--guided needs atheris: pip install 'nptransport[fuzz]'")
     with atheris.instrument_imports(include=["nptransport"]):
         import nptransport  # noqa: F401
+
+
+def guided(target: str, total: int, seed: int) -> None:
+    """Led by coverage; libFuzzer ends the process."""
+    import atheris
     import fuzzing
 
     check = fuzzing.TARGETS[target]()
@@ -126,6 +131,8 @@ def guided(target: str, total: int, seed: int) -> None:
 
 
 def main() -> int:
+    if "--guided" in sys.argv:
+        instrument()
     import fuzzing
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

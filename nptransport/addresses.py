@@ -10,8 +10,10 @@ import sys
 from collections.abc import Iterable
 
 from .errors import AddressError
+from .folders import socket_of
+from .memory.segments import lacking
 
-__all__ = ["Addresses", "answers", "is_open_to_others", "read_addresses", "refusal"]
+__all__ = ["Addresses", "answers", "is_open_to_others", "read_addresses", "refusal", "socket_address"]
 
 Addresses = str | Iterable[str] | None
 
@@ -74,9 +76,17 @@ def _check(address: str, *, bind: bool) -> None:
     elif transport == "inproc" and separator and rest:
         pass
     elif transport == "shm" and separator:
-        raise _error(address, "shm:// is not in this release; use ipc:// within one host")
+        why = lacking()
+        if why is not None:
+            raise _error(address, why)
+        socket_of(address)
     else:
-        raise _error(address, "expected tcp://HOST:PORT, ipc://PATH or inproc://NAME")
+        raise _error(address, "expected tcp://HOST:PORT, ipc://PATH, inproc://NAME or shm://NAME")
+
+
+def socket_address(address: str) -> str:
+    """The address that ZeroMQ knows it by: a shm:// one is that of a socket file, beside which memory is handed out."""
+    return "ipc://" + socket_of(address) if address.startswith("shm://") else address
 
 
 def is_open_to_others(address: str) -> bool:

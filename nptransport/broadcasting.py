@@ -13,6 +13,7 @@ from .curve import Curve
 from .distributing import Distributor, Repertoire
 from .ending import close_at_end
 from .errors import AuthenticationError, Timeout
+from .lending import Lender
 from .log import warn
 from .protocol.tags import LONGEST
 from .service import Service, weakly
@@ -64,6 +65,13 @@ class Broadcasting:
         )
         on_return = weakly(self._on_return)
         self._distributor = Distributor(self._backend, repertoire, max_messages, int(max_bytes), on_return)
+        if self._backend.is_shared:
+            try:
+                lender = Lender(str(self._backend), self._backend.folders[0], int(max_bytes), None)
+            except BaseException:
+                self._backend.destroy()
+                raise
+            self._distributor.lender, self._backend.tell_holders = lender, lender.situation
 
     def _start(self, name: str, *descriptors: int) -> None:
         """Begin to work in a thread. What that needs has to be there."""
@@ -129,3 +137,5 @@ class Broadcasting:
 
     def _destroy(self) -> None:
         self._backend.destroy()
+        if self._distributor.lender is not None:
+            self._distributor.lender.close(self._linger)

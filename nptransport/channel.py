@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import threading
 import time
 import weakref
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 
 import zmq
 
-from .addresses import Addresses, answers, is_open_to_others, read_addresses, refusal
+from .addresses import Addresses, answers, is_open_to_others, read_addresses, refusal, socket_address
 from .connections import Connections
 from .curve import OVERHEAD, Curve, check_security
 from .doorkeeper import Door, open_door
@@ -24,7 +25,7 @@ from .errors import AddressError, AuthenticationError, ConnectionClosed, Transpo
 from .guard import Guard
 from .log import Complaints, warn_once
 from .parts import Parts
-from .steps import LOOK, PATIENCE, Deadline, Need, Steps
+from .steps import LOOK, MOMENT, PATIENCE, Deadline, Need, Steps, wait_for
 
 __all__ = ["Channel", "check_positive"]
 
@@ -59,6 +60,18 @@ class Channel(Parts):
             )
         to_bind, to_connect = read_addresses(bind, connect)
         self.within_process = all(address.startswith("inproc://") for address in [*to_bind, *to_connect])
+        self.folders = [
+            os.path.dirname(socket_address(address)[len("ipc://") :])
+            for address in [*to_bind, *to_connect]
+            if address.startswith("shm://")
+        ]
+        """Where the side channels of shared memory are, for each shm:// address."""
+        self.is_shared = len(self.folders) == len(to_bind) + len(to_connect)
+        """Whether all that is sent here can lie in shared memory."""
+        self.returns: int | None = None
+        """A descriptor that is readable when memory may have come back of which no thread tells."""
+        self.tell_holders: Callable[[], str] | None = None
+        """Says who holds memory, for errors."""
         self._released = threading.Event()
         self._guard = Guard(self)
         self.closed = False
@@ -66,6 +79,7 @@ class Channel(Parts):
         super().__init__((context or zmq.Context.instance()).socket(kind))
         self.addresses: list[str] = []
         self._bound: list[str] = []
+        self._connected: list[str] = []
         self._door: Door | None = None
         self._retried = 0.0
         self._told: dict[str, str] = {}
@@ -122,15 +136,16 @@ class Channel(Parts):
         security.secure(self._socket, self._door.domain if self._door is not None else "")
 
     def _bind(self, address: str) -> None:
-        if address.startswith("ipc://") and answers(address):
+        real = socket_address(address)
+        if real.startswith("ipc://") and answers(real):
             raise AddressError(f"{address}: in use by another process; stop it, or bind elsewhere", address=address)
         try:
-            self._socket.bind(address)
+            self._socket.bind(real)
         except zmq.ZMQError as error:
             raise refusal(address, error.errno, str(error)) from None
         bound: Any = self._socket.get(zmq.LAST_ENDPOINT)
         self._bound.append(bound.rstrip(b"\0").decode())
-        self.addresses.append(self._bound[-1])
+        self.addresses.append(self._bound[-1] if real == address else address)
         if self._security is None and is_open_to_others(address):
             warn_once(
                 f"{address}: bound without security: whoever can reach this port can take part; "
@@ -138,10 +153,12 @@ class Channel(Parts):
             )
 
     def _connect(self, address: str) -> None:
+        real = socket_address(address)
         try:
-            self._socket.connect(address)
+            self._socket.connect(real)
         except zmq.ZMQError as error:
             raise refusal(address, error.errno, str(error)) from None
+        self._connected.append(real)
         self.addresses.append(address)
 
     # Use
@@ -200,12 +217,18 @@ class Channel(Parts):
         return first
 
     def _wait(self, need: Need, deadline: Deadline) -> None:
+        if need is Need.FETCHED:
+            time.sleep(MOMENT)
+            return
         if need is Need.WARM:
             self.await_release(deadline.at_most(PATIENCE))
             return
         left = deadline.left(need)
         slice_ = _SLICE if left is None else min(_SLICE, left)
         if need in (Need.RELEASED, Need.SUBSCRIBED):  # who subscribes is heard of by another thread, too
+            if self.returns is not None and need is Need.RELEASED:
+                wait_for(self.returns, min(slice_, LOOK))
+                return
             self._released.wait(min(slice_, LOOK))
             self._released.clear()
         elif need is Need.SETTLED:
@@ -347,7 +370,7 @@ class Channel(Parts):
     def _given(self, address: str | None) -> str | None:
         """The address as it was given to us of one that libzmq tells of, with a host's name looked up; None if that is
         not clear."""
-        ours = self.addresses[len(self._bound) :]
+        ours = self._connected
         if address is None or address in ours:
             return address
         port = address.rpartition(":")[2]
@@ -426,7 +449,8 @@ class Channel(Parts):
         """A sentence on ``what`` happened at this channel, for errors."""
         connected = self.connections.refresh()
         refused = "".join(f"; refused by {address}: {why}" for address, _, why, _ in self._refusals())
-        return f"{self}: {what}; connected to {connected}{refused}"
+        holders = f"; {self.tell_holders()}" if self.tell_holders is not None else ""
+        return f"{self}: {what}; connected to {connected}{refused}{holders}"
 
     def __str__(self) -> str:
         return ", ".join(self.addresses) or "endpoint"

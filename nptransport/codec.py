@@ -4,6 +4,7 @@ The metadata part is a msgpack map:
 
     npt        1, the version of the format; always the first key
     envelope   [source, sequence, sent_at], where an endpoint sent the message
+    shared     where buffers lie that are not in the message (see descriptor.py)
     parts      a layout for each part that follows
     tree       the rest of the payload (see tree.py); absent where the payload is the one array
 
@@ -19,12 +20,24 @@ import numpy as np
 
 from . import packing
 from .arrays import Buffer, describe_array
-from .envelope import Envelope, EnvelopeReader, read_envelope
+from .descriptor import KEY, split_entry
+from .envelope import ENTRY_SIZE, Envelope, EnvelopeReader, read_envelope
 from .errors import DecodeError, EncodeError, LimitExceeded
 from .limits import DEFAULT_LIMITS, Limits
 from .tree import Lowering, lift, read_layout
 
-__all__ = ["BareDecoder", "Decoder", "Encoder", "Plan", "decode", "encode", "is_topic", "read_topic"]
+__all__ = [
+    "BareDecoder",
+    "Decoder",
+    "Encoder",
+    "Plan",
+    "decode",
+    "encode",
+    "is_topic",
+    "read_topic",
+    "with_shared",
+    "without_shared",
+]
 
 VERSION = 1
 _HEAD = packing.pack("npt") + packing.pack(VERSION)  # stands behind the first byte of every metadata part
@@ -134,29 +147,39 @@ class Decoder:
 
     def plan(self, metadata: Buffer) -> tuple[Plan, Envelope | None]:
         """What ``metadata`` says of the parts to come, and who sent it."""
+        return self.open(metadata)[:2]
+
+    def open(self, metadata: Buffer) -> tuple[Plan, Envelope | None, bytes | None]:
+        """As :meth:`plan`, and the descriptor of those parts that lie in shared memory and are not to come."""
         if type(metadata) is bytes:
             envelope, rest = self._envelopes.split(metadata)
             plan = self._known.get(rest)
             if plan is not None and envelope is not None and plan.entries == metadata[0] - 1:
-                return plan, envelope
+                return plan, envelope, None
+            if envelope is not None:
+                shared, rest = split_entry(rest)
+                plan = self._known.get(rest)
+                if plan is not None and shared is not None and plan.entries == metadata[0] - 2:
+                    return plan, envelope, shared
         try:
-            return self._plan(metadata)
+            return self._open(metadata)
         except DecodeError:
             raise
         except Exception as error:
             raise _unforeseen(error) from error
 
-    def _plan(self, metadata: Buffer) -> tuple[Plan, Envelope | None]:
+    def _open(self, metadata: Buffer) -> tuple[Plan, Envelope | None, bytes | None]:
         if len(metadata) > self.limits.max_metadata_bytes:
             raise LimitExceeded.over("max_metadata_bytes", self.limits.max_metadata_bytes, len(metadata))
         metadata = bytes(metadata)
         if not metadata or not 0x80 <= metadata[0] <= 0x8F:
             raise DecodeError.of("metadata", expected="a map", found=f"{metadata[:24]!r}")
         envelope, rest = self._envelopes.split(metadata)
-        entries = metadata[0] - (envelope is not None)
+        shared, rest = split_entry(rest)
+        entries = metadata[0] - (envelope is not None) - (shared is not None)
         plan = self._known.get(rest)
         if plan is not None and plan.entries == entries and metadata.startswith(_HEAD, 1):
-            return plan, envelope
+            return plan, envelope, shared
         if not metadata.startswith(_HEAD[:-1], 1):
             raise DecodeError.of("metadata", expected="a map whose first key is npt", found=f"{metadata[:24]!r}")
         values = packing.unpack(metadata, self.limits)
@@ -166,13 +189,20 @@ class Decoder:
                 "format version", expected=f"{VERSION}", found=f"{version!r:.40}", hint="use one release on both sides"
             )
         plan = Plan(values, entries, len(metadata), self.limits)
+        apart = shared
+        if apart is None and KEY in values:
+            apart = values[KEY]
+            if not isinstance(apart, bytes):
+                raise DecodeError.of(KEY, expected="bytes", found=type(apart).__name__)
         if envelope is None and "envelope" in values:
-            return plan, read_envelope(values["envelope"])
+            return plan, read_envelope(values["envelope"]), apart
+        if apart is not shared:
+            return plan, envelope, apart
         if len(rest) <= _REMEMBERED_BYTES:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[rest] = plan
-        return plan, envelope
+        return plan, envelope, shared
 
 
 class BareDecoder(Decoder):
@@ -182,16 +212,16 @@ class BareDecoder(Decoder):
         super().__init__(limits)
         self._bare: dict[Buffer, Plan] = {}
 
-    def plan(self, metadata: Buffer) -> tuple[Plan, Envelope | None]:
+    def open(self, metadata: Buffer) -> tuple[Plan, Envelope | None, bytes | None]:
         plan = self._bare.get(metadata) if type(metadata) is bytes else None
         if plan is not None:
-            return plan, None
-        plan, envelope = super().plan(metadata)
-        if envelope is None and type(metadata) is bytes and len(metadata) <= _REMEMBERED_BYTES:
+            return plan, None, None
+        plan, envelope, shared = super().open(metadata)
+        if envelope is None and shared is None and type(metadata) is bytes and len(metadata) <= _REMEMBERED_BYTES:
             if len(self._bare) >= _REMEMBERED:
                 self._bare.clear()
             self._bare[metadata] = plan
-        return plan, envelope
+        return plan, envelope, shared
 
 
 class Plan:
@@ -240,6 +270,19 @@ class Plan:
             raise LimitExceeded.over("max_total_bytes", limit, total + limit - self._room)
         built = [layout.build(part, copy) for layout, part in zip(self.layouts, parts, strict=True)]
         return built[0] if self.tree is None else lift(self.tree, built, self.limits)
+
+
+def with_shared(metadata: Buffer, entry: bytes) -> bytes:
+    """``metadata`` with an envelope, and behind that the ``entry`` that says where buffers lie in shared memory."""
+    at = BODY + ENTRY_SIZE
+    return b"%c%b%b%b" % (metadata[0] + 1, bytes(metadata[1:at]), entry, bytes(metadata[at:]))
+
+
+def without_shared(metadata: bytes) -> bytes:
+    """The same for a message with all its buffers."""
+    at = BODY + ENTRY_SIZE
+    shared, rest = split_entry(metadata[at:])
+    return metadata if shared is None else bytes([metadata[0] - 1]) + metadata[1:at] + rest
 
 
 def is_topic(first: Buffer) -> bool:

@@ -29,7 +29,9 @@ _MISMATCHES = {
     None: "it is not secured, or a client itself: give it security=npt.Curve.server(...)",
 }
 _NOT_ALLOWED = "key not allowed"
-_HINTS = 5  # connections that a server closes in the handshake, in turn, before we take it for a refusal
+# Connections that a server ends in the handshake, one after the other, before we take it for a refusal. It may as well
+# be a tunnel whose other end is about to come, or a bad network: three seconds of it.
+_HINTS = 30
 _numbers = itertools.count()
 
 
@@ -177,7 +179,9 @@ class Connections:
         elif self._secured is None:
             self._hints[address] += 1
             if self._hints[address] >= _HINTS:
-                why = "it ends each connection in the handshake; is its key another than the one given as server=?"
+                why = (
+                    "it ends each connection in the handshake; is its key not the one given as server=, or is it gone?"
+                )
                 self.turned_away[address] = why, False
 
     @property

@@ -27,7 +27,7 @@ class Consumer(Consuming):
     counted in ``statistics().malformed``.
 
     Args:
-        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME.
+        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME, shm://NAME.
         max_messages: high-water mark: messages held for each producer before it is held up. Choose few for large
             arrays: up to one more than this is held in memory for each producer.
         max_bytes: the same in bytes, for the largest messages that ``limits`` accept: with
@@ -100,7 +100,7 @@ class Consumer(Consuming):
 
     def close(self) -> None:
         """Close at once; what has not been received is dropped, and producers that bind or connect go on without."""
-        self._channel.close()
+        self._close_blocking()
 
     def __enter__(self) -> Consumer:
         return self

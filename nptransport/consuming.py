@@ -66,6 +66,8 @@ class Consuming(Receiving):
 
     def _close_blocking(self) -> None:
         self._channel.close()
+        self._kept.clear()
+        self._stop_borrowing()
 
     def statistics(self) -> ConsumerStatistics:
         """What has been seen so far."""

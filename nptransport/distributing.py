@@ -9,12 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from .channel import Channel
+from .lending import Lender
 from .memory.leases import Leases
 from .protocol.audience import PATIENCE, PATIENCE_EARNED, Audience, Outlet, Route
-from .protocol.copies import parts_of
+from .protocol.copies import begin, parts_of
 from .protocol.message import SubscriberState
 from .protocol.program import Parcel
 from .protocol.tags import Mode, Position, Word
+from .steps import wait_for
 
 __all__ = ["BEAT", "Distributor", "Repertoire"]
 
@@ -64,6 +66,10 @@ class Distributor:
         bytes; all of them that may wait for one subscriber are an eighth of the budget."""
         self.leases = Leases(max_bytes - self.small * max_messages)
         """The larger ones that are on their way."""
+        self.lender: Lender | None = None
+        """Shared memory, if what is sent here lies there."""
+        self._heard = 0  # version of the audience that the lender knows
+        self._addressees: dict[bytes, Outlet] = {}
         self._on_return = self.audience.plain.waiting.on_end = on_return
         self._channel = channel
         self._repertoire = repertoire
@@ -83,6 +89,24 @@ class Distributor:
             for joined in reaction.joined:
                 self._greet(*joined)
         self.audience.settle()
+        if self.lender is not None:
+            self.lender.look()
+            if self._heard != self.audience.version:
+                self._tell_lender(self.lender)
+
+    def _tell_lender(self, lender: Lender) -> None:
+        """Say who has gone, and has what it was sent on loan no more."""
+        self._heard = self.audience.version
+        outlets = self.audience.outlets
+        for number, outlet in self._addressees.items():
+            if outlets.get(number) is not outlet:
+                lender.forget(number)
+        self._addressees = dict(outlets)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of large messages that are on their way."""
+        return self.leases.nbytes + (0 if self.lender is None else self.lender.nbytes)
 
     def _greet(self, outlet: Outlet, prefix: bytes) -> None:
         outlet.waiting.on_end = self._on_return
@@ -107,7 +131,7 @@ class Distributor:
         to_come = 0 if leased else nbytes
 
         def fits() -> bool:  # a large one alone always does
-            out = self.leases.nbytes - nbytes + to_come  # of others
+            out = self.nbytes - nbytes + to_come  # of others
             return not out or out + nbytes <= self.leases.max_bytes
 
         if not fits():
@@ -116,6 +140,10 @@ class Distributor:
             if not self._comes_about(fits, route.outlets):
                 return False
         return any(outlet.is_latest or self._may_wait(outlet, nbytes, to_come) for outlet in self._outlets(route))
+
+    def has_space(self, nbytes: int) -> bool:
+        """Whether ``nbytes`` more are within the budget."""
+        return not self.nbytes or self.nbytes + nbytes <= self.leases.max_bytes
 
     def _may_wait(self, outlet: Outlet, nbytes: int, to_come: int) -> bool:
         """Whether a message of ``nbytes`` may wait for ``outlet``; ``to_come``: those of them not leased yet."""
@@ -136,7 +164,11 @@ class Distributor:
         left = most = max((outlet.patience for outlet in reading), default=0.0)
         began = time.monotonic()
         while left > 0 and not condition():
-            self._channel.await_release(left)
+            if self.lender is None:
+                self._channel.await_release(left)
+            else:
+                wait_for(self.lender.descriptor, left)
+                self.lender.look()
             left = most - (time.monotonic() - began)
         for outlet in reading:
             outlet.patience = max(outlet.patience - (most - left), 0.0)
@@ -148,9 +180,14 @@ class Distributor:
     def retain(self, route: Route, parcel: Parcel) -> None:
         """Keep ``parcel`` for who comes later, beside the budget."""
         if route.retained is not None:
-            self.leases.exempt(route.retained.frames, False)  # it may be waiting for somebody still
+            self._exempt(route.retained, False)  # it may be waiting for somebody still
         route.retained = parcel.own()
-        self.leases.exempt(route.retained.frames, True)
+        self._exempt(route.retained, True)
+
+    def _exempt(self, parcel: Parcel, wanted: bool) -> None:
+        self.leases.exempt(parcel.frames, wanted)
+        if self.lender is not None and parcel.lot is not None:
+            self.lender.exempt(parcel.lot, wanted)
 
     def distribute(self, route: Route, parcel: Parcel) -> None:
         """Send ``parcel`` to all whom ``route`` leads to."""
@@ -191,6 +228,13 @@ class Distributor:
 
     def _try_send(self, outlet: Outlet, head: bytes, parcel: Parcel) -> bool:
         """Small frames are copied; of large ones it gets views, which count as waiting for it until they have left."""
+        if self.lender is not None and parcel.lot is not None:
+            metadata, *stay = parcel.frames
+            self.lender.address(parcel.lot, outlet.number, outlet.waiting)
+            if self._channel.try_send([head + begin(metadata), *stay]):
+                return True
+            self.lender.take_back(parcel.lot, outlet.number, outlet.waiting)
+            return False
         opening, *rest = parts_of(parcel.frames, joined=not parcel.large)
         first = head + opening
         return self._channel.try_send([first, *_views(outlet, rest)], [first, *rest])
@@ -207,6 +251,8 @@ class Distributor:
             outlet.replaced += parcel.topic in outlet.behind
             outlet.behind[parcel.topic] = parcel.own()
             self.anyone_behind = True
+            if self.lender is not None:
+                self.lender.attend(True)
         else:
             self._drop(outlet, parcel.topic, want)
 
@@ -256,6 +302,8 @@ class Distributor:
             for outlet in self.audience.outlets.values():
                 self._catch_up(outlet)
             self.anyone_behind = any(outlet.behind for outlet in self.audience.outlets.values())
+            if self.lender is not None and not self.anyone_behind:
+                self.lender.attend(False)
         if now - self._beaten >= BEAT:
             self._beaten = now
             for outlet in self.audience.outlets.values():

@@ -37,7 +37,11 @@ def _register() -> None:
 
 
 def _close_all() -> None:
-    for endpoint in list(_open):
+    while _open:  # what closes may leave something behind that has to end, too
+        try:
+            endpoint = _open.pop()
+        except KeyError:  # the last one has gone this moment
+            return
         try:
             endpoint._close_blocking()
         except Exception as error:  # noqa: BLE001 - whatever it was, the others are to be closed, too

@@ -9,7 +9,7 @@ from typing import Any
 from . import packing
 from .errors import DecodeError
 
-__all__ = ["MOST", "Envelope", "EnvelopeReader", "EnvelopeWriter", "read_envelope"]
+__all__ = ["ENTRY_SIZE", "MOST", "Envelope", "EnvelopeReader", "EnvelopeWriter", "read_envelope"]
 
 _SOURCE_LENGTH = 16
 MOST = 2**64 - 1
@@ -17,7 +17,7 @@ MOST = 2**64 - 1
 # The entry as our encoder writes it: text of 16, uint 64, float 64, so that every field has a fixed place.
 _PREFIX = packing.pack("envelope") + bytes([0x93, 0xA0 | _SOURCE_LENGTH])
 _NUMBERS = struct.Struct(">QBd")
-_FIXED_SIZE = len(_PREFIX) + _SOURCE_LENGTH + 1 + _NUMBERS.size
+ENTRY_SIZE = len(_PREFIX) + _SOURCE_LENGTH + 1 + _NUMBERS.size
 _UINT64, _FLOAT64 = 0xCF, 0xCB
 _FOREVER = float("inf")
 _SOURCES = 1024  # remembered; a peer that is another one with each message cannot fill memory
@@ -53,7 +53,7 @@ class EnvelopeReader:
         self._head = head
         self._at = at = 1 + len(head)
         self._numbers_at = at + len(_PREFIX) + _SOURCE_LENGTH + 1
-        self._end = at + _FIXED_SIZE
+        self._end = at + ENTRY_SIZE
         self._sources: dict[bytes, str] = {}
 
     def split(self, metadata: bytes) -> tuple[Envelope | None, bytes]:
@@ -93,6 +93,7 @@ class EnvelopeWriter:
         self.sequence = 0
         self._entry = _PREFIX + source.encode("ascii") + bytes([_UINT64])
         self._metadata = head + self._entry
+        self._one_more = bytes([head[0] + 1]) + head[1:] + self._entry
 
     def entry(self, sent_at: float) -> bytes:
         """The entry for the message with the present ``sequence``."""
@@ -102,6 +103,10 @@ class EnvelopeWriter:
         """Head, entry and ``body`` in one."""
         return self._metadata + _NUMBERS.pack(self.sequence, _FLOAT64, sent_at) + body
 
+    def metadata_with(self, sent_at: float, entry: bytes, body: bytes) -> bytes:
+        """The same with one ``entry`` more behind that of the envelope."""
+        return self._one_more + _NUMBERS.pack(self.sequence, _FLOAT64, sent_at) + entry + body
+
     def renew(self, metadata: bytes, at: int, sent_at: float) -> bytes:
         """``metadata``, whose entry stands at ``at``, with the present ``sequence`` and another time."""
-        return metadata[:at] + self.entry(sent_at) + metadata[at + _FIXED_SIZE :]
+        return metadata[:at] + self.entry(sent_at) + metadata[at + ENTRY_SIZE :]

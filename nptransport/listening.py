@@ -57,10 +57,10 @@ class Listening(Receiving):
             context=context,
             security=security,
         )
-        self._set_up_receiving(opened, limits)
+        self._number = os.urandom(8)
+        self._set_up_receiving(opened, limits, self._number)
         self._speakers = Speakers()
         self._names: dict[bytes, str] = {}
-        self._number = os.urandom(8)
         self._copy_tag = tag(Kind.COPY, self._number)
         self._channel.subscribe(self_tag(self._number, mode, prefixes), True)
 

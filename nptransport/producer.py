@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Literal, overload
 
+import numpy as np
 import zmq
 
 from .addresses import Addresses
@@ -21,9 +22,10 @@ class Producer(Producing):
     """Sends payloads to a :class:`Consumer`; several consumers get them in turn (ZeroMQ's PUSH).
 
     Args:
-        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME.
+        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME, shm://NAME.
         max_messages: high-water mark: messages that wait for one consumer before ``send`` blocks.
         max_bytes: bytes that wait, all consumers together, before ``send`` blocks; a larger array travels alone.
+            Over shm://, shared memory that messages take until the last consumer has let go of them.
         limits: what the consumers accept.
         linger: seconds that ``close`` gives the consumers to read what was sent.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
@@ -71,6 +73,25 @@ class Producer(Producing):
             return None if copy else FREE
         return self._channel.run(self._sending(payload, copy), timeout)
 
+    def loan(
+        self, shape: Any, dtype: Any = float, *, order: Literal["C", "F"] = "C", timeout: float | None = None
+    ) -> Loan:
+        """Memory to write the next message into: no copy at all over shm://, one from a warm buffer elsewhere.
+
+        ``with producer.loan((1080, 1920, 3), "u1") as frame:`` gives an array with anything in it, and sends it at the
+        end of the block; an exception in the block sends nothing. Keep no reference to it: from then on the memory is
+        the consumer's, and later another message's.
+
+        Args:
+            shape, dtype, order: of the array, as for numpy.empty.
+            timeout: seconds to wait for memory, and again to send; None waits for ever, 0 not at all.
+
+        Raises:
+            EncodeError: no array of this dtype or size can be lent.
+            Timeout: on entry: all memory is on loan. At the end of the block: no consumer had room. Nothing is sent.
+        """
+        return Loan(self, shape, dtype, order, timeout)
+
     def flush(self, *, timeout: float | None = None) -> None:
         """Return once everything sent has left this process and its system; Timeout after ``timeout`` seconds."""
         self._channel.run(self._flushing(), timeout)
@@ -91,3 +112,25 @@ class Producer(Producing):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Loan:
+    """A block in which a message is written into the memory that it is sent from."""
+
+    def __init__(
+        self, producer: Producer, shape: Any, dtype: Any, order: Literal["C", "F"], timeout: float | None
+    ) -> None:
+        self._producer, self._timeout = producer, timeout
+        self._steps = producer._lending(shape, dtype, order)
+
+    def __enter__(self) -> np.ndarray[Any, Any]:
+        self._lent = self._producer._channel.run(self._steps, self._timeout)
+        return self._lent.array
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._producer._channel.run(self._producer._sending_lent(self._lent), self._timeout)
+        else:
+            self._producer._take_back(self._lent)

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import zmq
 
 from .addresses import Addresses
+from .arrays import Buffer
 from .channel import Channel, check_positive
+from .codec import with_shared
 from .connections import refused
 from .curve import Curve
+from .descriptor import Piece
 from .ending import close_at_end
 from .endpoint import Endpoint
 from .errors import AuthenticationError, MisuseError, Timeout
+from .lending import Lender, Lent, lay_out, shaped
 from .limits import Limits
 from .log import warn
+from .memory.slots import Slot
 from .protocol.handle import FREE, SendHandle
 from .protocol.message import ProducerStatistics
 from .protocol.outbox import Outbox
-from .steps import Need, Steps
+from .steps import PATIENCE, Need, Steps
 
 __all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Producing"]
 
@@ -27,6 +33,7 @@ MAX_MESSAGES = 1000  # ZeroMQ's own default
 MAX_BYTES = 2**28  # 256 MiB: two arrays of 128 MB, one being filled while the other travels
 LINGER = 5.0
 
+_CATCH_UP = 0.02  # seconds at the most that a message waits for consumers to get through those before it
 _LOOK = 0.01  # seconds between looks at who is connected
 
 
@@ -57,13 +64,28 @@ class Producing(Endpoint):
             security=security,
         )
         self._outbox = Outbox(limits, max_messages, max_bytes, self._channel.on_release)
+        self._lender = None
+        if self._channel.is_shared:
+            try:
+                self._lender = self._open_lender(max_bytes)
+            except BaseException:
+                self._channel.destroy()
+                raise
+        self._fetched = 0  # messages in shared memory that had been claimed when we looked last
+        self._keeps_up = True  # whoever reads what lies in shared memory
         self._looked = 0.0
         self._refusals_seen = self._refused = 0  # how often we were refused; messages that were lost by it
         close_at_end(self)
         self._settled_at = 0  # messages sent when a connection was last seen to be there, or to have gone
 
+    def _open_lender(self, max_bytes: int) -> Lender:
+        channel = self._channel
+        lender = Lender(str(channel), channel.folders[0], max_bytes, channel.connections)
+        channel.returns, channel.tell_holders = lender.descriptor, lender.situation
+        return lender
+
     def __del__(self) -> None:
-        if hasattr(self, "_channel"):
+        if hasattr(self, "_settled_at"):
             self._close_blocking()
 
     def statistics(self) -> ProducerStatistics:
@@ -74,7 +96,7 @@ class Producing(Endpoint):
         return ProducerStatistics(
             messages=self._outbox.messages,
             nbytes=self._outbox.nbytes,
-            bytes_in_flight=self._outbox.in_flight.nbytes,
+            bytes_in_flight=self._outbox.in_flight.nbytes + (0 if self._lender is None else self._lender.nbytes),
             connections=connections.count,
             disconnects=connections.disconnects,
             **refused(connections),
@@ -84,13 +106,38 @@ class Producing(Endpoint):
         """Send a small array of a layout sent before, if that can be done at once: a short cut."""
         now = time.time()
         metadata = self._outbox.metadata_like_before(payload, now)
-        if metadata is None or now - self._looked > _LOOK:
+        if now - self._looked > _LOOK:
             return False
+        if metadata is None:
+            return self._lender is not None and self._share_like_before(self._lender, payload, now)
         self._channel.enter()
         try:
             if self._channel.try_send_pair(metadata, payload):
                 self._outbox.count(len(metadata) + payload.nbytes)
                 return True
+            return False
+        finally:
+            self._channel.leave()
+
+    def _share_like_before(self, lender: Lender, payload: Any, now: float) -> bool:
+        """The same for a large array, by way of shared memory."""
+        outbox = self._outbox
+        body = outbox.body_like_before(payload)
+        if body is None or not self._keeps_up:
+            return False
+        nbytes = payload.nbytes
+        self._channel.enter()
+        try:
+            slot = lender.take_now(nbytes)
+            if slot is None:
+                return False
+            np.copyto(slot.like(payload), payload)
+            message = outbox.metadata_with(now, lender.stamp(slot, [Piece(0, 0, nbytes)]), body)
+            if self._channel.try_send([message]):
+                outbox.count(len(message) + nbytes)
+                return True
+            lender.withdraw(slot)
+            lender.give_back(slot)
             return False
         finally:
             self._channel.leave()
@@ -104,6 +151,10 @@ class Producing(Endpoint):
             self._looked = now
         frames = outbox.pack(payload, now)
         handle = None
+        if self._lender is not None and not outbox.is_small(frames):
+            if (yield from self._sharing(self._lender, frames)):
+                return None if copy else FREE
+            frames[0] = with_shared(frames[0], self._lender.mark())
         if outbox.is_small(frames):
             while not channel.try_send(frames):
                 yield Need.WRITABLE
@@ -132,8 +183,97 @@ class Producing(Endpoint):
         outbox.count(sum(map(len, frames)))
         return handle
 
+    def _sharing(self, lender: Lender, frames: list[Buffer]) -> Steps[bool]:
+        """Copy a message into shared memory, and send where it is. False if that cannot be, since nobody knows whether
+        the memory that it waits for will ever come back."""
+        pieces, nbytes, _ = lay_out(frames)
+        if lender.is_far_ahead(nbytes, 0):
+            yield from self._letting_catch_up(lender, nbytes)
+        slot = lender.take(nbytes)
+        while slot is None:
+            if lender.is_stuck():
+                return False
+            yield Need.RELEASED
+            slot = lender.take(nbytes)
+        for piece in pieces:
+            slot.fill(frames[1 + piece.part], piece.offset)
+        yield from self._handing_over(lender, slot, frames)
+        return True
+
+    def _letting_catch_up(self, lender: Lender, nbytes: int) -> Steps[None]:
+        """Wait for consumers that are reading: they have enough to do, and memory never used costs more than it saves.
+        Not for one that is stuck."""
+        begun = seen_at = time.monotonic()
+        while lender.is_far_ahead(nbytes, 1):
+            now = time.monotonic()
+            if lender.fetched != self._fetched:
+                self._fetched, self._keeps_up, seen_at = lender.fetched, True, now
+            if now - seen_at > PATIENCE:
+                self._keeps_up = False
+            if not self._keeps_up or now - begun > _CATCH_UP:
+                return
+            yield Need.FETCHED
+        self._keeps_up = True
+
+    def _handing_over(self, lender: Lender, slot: Slot, frames: list[Buffer]) -> Steps[None]:
+        """Send a message that is in ``slot``; that is free again if it cannot be sent."""
+        pieces, _, rest = lay_out(frames)
+        message = b""
+        sent = False
+        try:
+            while not sent:
+                message = with_shared(frames[0], lender.stamp(slot, pieces))
+                sent = self._channel.try_send([message, *rest])
+                if not sent:
+                    lender.withdraw(slot)
+                    yield Need.WRITABLE
+                    self._outbox.renew(frames, time.time())
+        finally:
+            if not sent:
+                lender.give_back(slot)
+        self._outbox.count(len(message) + sum(map(len, frames[1:])))
+
+    # Loans
+
+    def _lending(self, shape: Any, dtype: Any, order: Literal["C", "F"]) -> Steps[Lent]:
+        """An array to be filled and sent: in shared memory if what is sent here lies there, else in a warm buffer."""
+        kind, shape, nbytes = self._outbox.check_loan(shape, dtype)
+        slot = None
+        if self._lender is not None and nbytes > self._outbox.small:
+            slot = self._lender.take(nbytes)
+            while slot is None:
+                if self._lender.is_stuck():
+                    break
+                yield Need.RELEASED
+                slot = self._lender.take(nbytes)
+        memory = self._outbox.in_flight.borrow(nbytes) if slot is None else slot.array
+        return Lent(shaped(memory, kind, shape, nbytes, order), memory, slot)
+
+    def _sending_lent(self, lent: Lent) -> Steps[None]:
+        """Send what has been written into it. Nobody writes to it any more."""
+        lent.array.flags.writeable = False
+        frames = self._outbox.pack(lent.array, time.time())
+        if self._lender is None or lent.slot is None:
+            yield from self._sending(lent.array, True)
+            self._take_back(lent)
+        else:
+            slot, lent.slot = lent.slot, None
+            yield from self._handing_over(self._lender, slot, frames)
+
+    def _take_back(self, lent: Lent) -> None:
+        """It is not sent."""
+        if lent.slot is None:
+            self._outbox.in_flight.take_back(lent.memory)
+        elif self._lender is not None:
+            self._lender.give_back(lent.slot)
+
     def _flushing(self) -> Steps[None]:
         """Until everything that was sent has left this process, as far as that can be known."""
+        yield from self._draining()
+        while self._lender is not None and self._lender.awaits():
+            yield Need.RELEASED
+
+    def _draining(self) -> Steps[None]:
         left = self._channel.connections.disconnects
         while self._outbox.in_flight.nbytes:
             yield Need.RELEASED
@@ -143,8 +283,9 @@ class Producing(Endpoint):
         channel = self._channel
         if channel.closing or channel.is_forked:
             return 0
+        linger = self._linger if linger is None else linger
         try:
-            Channel.finish(channel, self._ending(), self._linger if linger is None else linger)
+            Channel.finish(channel, self._ending(), linger)
             return self._report_refused()
         except MisuseError:  # another thread is waiting in send, and hears of the end now
             return self._report("another thread was using it") if self._undelivered() else 0
@@ -152,14 +293,23 @@ class Producing(Endpoint):
             return self._report(str(error))
         finally:
             channel.close()
+            self._stop_lending(linger)
+
+    def _stop_lending(self, linger: float) -> None:
+        """What consumers have yet to fetch is kept for them."""
+        if self._lender is not None:
+            self._channel.tell_holders = None
+            self._lender.close(linger)
 
     def _ending(self) -> Steps[None]:
         """Until every consumer has read what it was sent."""
         if self._channel.within_process:
             return  # the consumer holds everything already
         self._look()
+        if self._lender is not None:
+            self._lender.look()
         if self._undelivered() or (self._outbox.messages and self._channel.connections.count):
-            yield from self._flushing()
+            yield from self._draining()
             yield from self._channel.parting()
         self._settled_at = self._outbox.messages
 

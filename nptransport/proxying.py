@@ -11,6 +11,7 @@ import zmq
 from .addresses import Addresses
 from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
 from .channel import Channel
+from .codec import without_shared
 from .connections import refused
 from .curve import Curve
 from .errors import DecodeError
@@ -88,7 +89,7 @@ class Proxying(Broadcasting, Listening):
                 malformed=relay.malformed,
                 duplicates=relay.duplicates,
                 **audience.losses(),
-                bytes_in_flight=self._distributor.leases.nbytes,
+                bytes_in_flight=self._distributor.nbytes,
                 subscribers=self._distributor.states(),
                 publishers=self._channel.connections.count,
                 **refused(self._channel.connections, self._backend.connections),
@@ -120,7 +121,8 @@ class Proxying(Broadcasting, Listening):
         prefixes = audience.prefixes() | ({b""} if self._retain else set())  # what is retained has to come first
         for prefix in prefixes:
             wanted |= {prefix, self._copy_tag + prefix}
-        for prefix in sorted(wanted - self._asked):  # tags last
+        # Copies first: what they are copies of would be counted as a plain subscriber's. Who is behind, last.
+        for prefix in sorted(wanted - self._asked, key=lambda each: (not each.startswith(self._copy_tag), each)):
             self._channel.subscribe(prefix, True)
         for prefix in self._asked - wanted:
             self._channel.subscribe(prefix, False)
@@ -176,7 +178,7 @@ class Proxying(Broadcasting, Listening):
             self._distributor.retain(line, parcel)
 
     def _parcel(self, line: Line, metadata: bytes, letter: Letter) -> Parcel:
-        frames: list[Any] = [metadata]
+        frames: list[Any] = [without_shared(metadata)]
         large = 0
         for part in letter.parts:
             if len(part) > self._distributor.small:
@@ -194,5 +196,6 @@ class Proxying(Broadcasting, Listening):
 
     def _destroy(self) -> None:
         self._channel.destroy()
+        self._stop_borrowing()
         super()._destroy()
         self._ended.set()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Literal, overload
 
+import numpy as np
+
 from .errors import Timeout
 from .protocol.handle import SendHandle
 from .publishing import Publishing
@@ -19,7 +21,7 @@ class Publisher(Publishing):
     what, and there as missed; the others go on. Threads may share it.
 
     Args:
-        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME.
+        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME, shm://NAME.
         max_messages: high-water mark: messages that wait for one subscriber before more are dropped.
         max_bytes: bytes of messages that wait, all subscribers together, at least four messages for each. One that is
             stuck gets no more than a third of them.
@@ -55,6 +57,21 @@ class Publisher(Publishing):
         """
         return self._publish(payload, topic, copy)
 
+    def loan(self, shape: Any, dtype: Any = float, *, topic: str = "", order: Literal["C", "F"] = "C") -> Loan:
+        """Memory to write the next message on ``topic`` into: no copy at all over shm://, one elsewhere.
+
+        ``with publisher.loan((1080, 1920, 3), "u1", topic="camera") as frame:`` gives an array with anything in it, and
+        sends it at the end of the block; an exception in the block sends nothing. Keep no reference to it. It never
+        waits: without room in shared memory it is other memory, and copied or dropped as ``send`` would.
+
+        Args:
+            shape, dtype, order: of the array, as for numpy.empty.
+
+        Raises:
+            EncodeError: no array of this dtype or size can be lent.
+        """
+        return Loan(self, shape, dtype, topic, order)
+
     def wait_for_subscribers(self, count: int = 1, *, topic: str | None = None, timeout: float | None = None) -> None:
         """Return once at least ``count`` subscribers would get a message on ``topic``, or are there at all if that is
         None; Timeout after ``timeout`` seconds (None: no end).
@@ -82,3 +99,23 @@ class Publisher(Publishing):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Loan:
+    """A block in which a message is written into the memory that it is sent from."""
+
+    def __init__(self, publisher: Publisher, shape: Any, dtype: Any, topic: str, order: Literal["C", "F"]) -> None:
+        self._publisher, self._topic = publisher, topic
+        self._asked = (shape, dtype, order)
+
+    def __enter__(self) -> np.ndarray[Any, Any]:
+        self._lent = self._publisher._lend(*self._asked)
+        return self._lent.array
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._publisher._publish_lent(self._lent, self._topic)
+        else:
+            self._publisher._take_back(self._lent)

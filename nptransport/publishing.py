@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zmq
 
 from .addresses import Addresses
 from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
+from .codec import with_shared
 from .connections import refused
 from .curve import Curve
 from .endpoint import Endpoint
 from .errors import MisuseError, Timeout
+from .lending import Lender, Lent, lay_out, shaped
 from .limits import DEFAULT_LIMITS, Limits
 from .protocol.copies import begin, whole
 from .protocol.handle import FREE, SendHandle
@@ -64,7 +66,7 @@ class Publishing(Broadcasting, Endpoint):
                 nbytes=program.nbytes,
                 topics={name: topic.following for name, topic in program.topics.items()},
                 **audience.losses(),
-                bytes_in_flight=self._distributor.leases.nbytes,
+                bytes_in_flight=self._distributor.nbytes,
                 subscribers=self._distributor.states(),
                 connections=self._channel.connections.count,
                 disconnects=self._channel.connections.disconnects,
@@ -132,6 +134,14 @@ class Publishing(Broadcasting, Endpoint):
         content = nbytes - len(frames[0])
         if content <= self._distributor.small:
             parcel = Parcel(topic.name, frames, 0)
+        elif distributor.lender is not None and not topic.plain:
+            shared = self._share(distributor.lender, topic, frames, content)
+            handle = FREE if handle is not None else None
+            if shared is None:
+                distributor.refuse_all(topic)
+                self._program.count(topic, nbytes)
+                return handle
+            parcel = shared
         elif self._retain or distributor.has_room(topic, content):
             parcel = self._lease(topic, frames, None if self._retain else handle)
         else:
@@ -144,6 +154,19 @@ class Publishing(Broadcasting, Endpoint):
         distributor.distribute(topic, parcel)
         return handle
 
+    def _share(self, lender: Lender, topic: Topic, frames: list[Any], content: int) -> Parcel | None:
+        """``frames`` as a parcel, the large ones copied to shared memory once for all; None without room there."""
+        if not self._retain and not self._distributor.has_room(topic, content):
+            return None
+        pieces, nbytes, stay = lay_out(frames)
+        slot = lender.take(nbytes)
+        if slot is None:
+            return self._lease(topic, frames, None) if self._retain else None
+        for piece in pieces:
+            slot.fill(frames[1 + piece.part], piece.offset)
+        entry, lot = lender.begin(slot, pieces)
+        return Parcel(topic.name, [with_shared(frames[0], entry), *stay], nbytes, lot)
+
     def _lease(self, topic: Topic, frames: list[Any], handle: SendHandle | None) -> Parcel:
         """``frames`` as a parcel, the large ones copied once for all subscribers, or lent if there is a ``handle``."""
         leases, leased, large = self._distributor.leases, list(frames[:1]), 0
@@ -154,6 +177,52 @@ class Publishing(Broadcasting, Endpoint):
             large += len(frame)
             leased.append(leases.copy(frame) if handle is None else leases.lend(frame, handle.expect()))
         return Parcel(topic.name, leased, large)
+
+    # Loans
+
+    def _lend(self, shape: Any, dtype: Any, order: Literal["C", "F"]) -> Lent:
+        """An array to be filled and sent: in shared memory if there is room, else in memory that is copied."""
+        kind, sizes, nbytes = self._program.check_loan(shape, dtype)
+        slot, lender = None, self._distributor.lender
+        with self._lock:
+            self._channel.check_open()
+            if lender is not None and nbytes > self._distributor.small and self._distributor.has_space(nbytes):
+                slot = lender.take(nbytes)
+        memory = np.empty(nbytes, np.uint8) if slot is None else slot.array
+        return Lent(shaped(memory, kind, sizes, nbytes, order), memory, slot)
+
+    def _publish_lent(self, lent: Lent, name: str) -> None:
+        """Send what has been written into it. Nobody writes to it any more."""
+        lent.array.flags.writeable = False
+        lender, slot = self._distributor.lender, lent.slot
+        if lender is None or slot is None:
+            self._publish(lent.array, name, True)
+            return
+        with self._lock:
+            try:
+                self._channel.check_open()
+                topic = self._program.topic(name)
+                self._attend()
+                self._distributor.audience.direct(topic)
+                if topic.plain:
+                    self._publish_any(topic, lent.array, True, time.time())
+                    self._take_back(lent)
+                    return
+                frames = self._program.pack(topic, lent.array, time.time())
+            except BaseException:
+                self._take_back(lent)
+                raise
+            entry, lot = lender.begin(slot, lay_out(frames)[0])
+            parcel = Parcel(topic.name, [with_shared(frames[0], entry)], lot.nbytes, lot)
+            if self._retain:
+                self._distributor.retain(topic, parcel)
+            self._program.count(topic, sum(map(len, frames)))
+            self._distributor.distribute(topic, parcel)
+
+    def _take_back(self, lent: Lent) -> None:
+        """It is not sent."""
+        if lent.slot is not None and self._distributor.lender is not None:
+            self._distributor.lender.give_back(lent.slot)
 
     # From time to time
 

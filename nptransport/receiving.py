@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .borrowing import Borrower
 from .channel import Channel, check_positive
 from .codec import Decoder, Plan
 from .endpoint import Endpoint
@@ -39,9 +40,15 @@ class Receiving(Endpoint):
 
     _decoder: Decoder
 
-    def _set_up_receiving(self, channel: Channel, limits: Limits) -> None:
+    def _set_up_receiving(self, channel: Channel, limits: Limits, number: bytes = bytes(8)) -> None:
         self._channel = channel
         self._decoder = Decoder(limits)
+        self._borrower = Borrower(str(channel), channel.folders, number) if channel.folders else None
+
+    def _stop_borrowing(self) -> None:
+        """Nothing is received any more; what has been stays valid."""
+        if self._borrower is not None:
+            self._borrower.close()
 
     def _collect(self, metadata: bytes, topic: str | None, nbytes: int, buffer: bytes | None = None) -> Letter:
         """The rest of the message, as its ``metadata`` says that it is; ``nbytes`` have come before, and ``buffer``.
@@ -49,9 +56,11 @@ class Receiving(Endpoint):
         DecodeError if that cannot be read; what there is of the message is for the caller to drop.
         """
         channel = self._channel
-        plan, envelope = self._decoder.plan(metadata)
-        if buffer is not None:
-            parts: list[Any] = [buffer]
+        plan, envelope, shared = self._decoder.open(metadata)
+        if shared is not None:
+            parts: list[Any] = self._collect_shared(plan, shared, buffer)
+        elif buffer is not None:
+            parts = [buffer]
             if channel.more:
                 parts += channel.take(0, True)
         elif plan.alone is not None and plan.nbytes <= _SMALL and channel.more:  # as most messages are
@@ -65,6 +74,21 @@ class Receiving(Endpoint):
             parts = channel.take(len(plan.layouts), small)
         nbytes += len(metadata) + (plan.nbytes if plan.alone else sum(map(len, parts)))
         return Letter(plan, parts, topic, envelope, nbytes)
+
+    def _collect_shared(self, plan: Plan, shared: bytes, buffer: bytes | None) -> list[Any]:
+        """All parts of a message, some of which lie in shared memory."""
+        if self._borrower is None:
+            raise DecodeError.of(
+                "message", expected="its parts", found="a descriptor of shared memory", hint="use shm:// on both sides"
+            )
+        lent = self._borrower.open(shared, len(plan.layouts))
+        # A part too many, or too few, is for the plan to refuse.
+        parts = self._channel.take(len(plan.layouts) - len(lent), plan.nbytes <= _SMALL) if self._channel.more else []
+        if buffer is not None:
+            parts.insert(0, buffer)
+        for index, content in lent:
+            parts.insert(index, content)
+        return parts
 
 
 def messages_within(max_messages: int, max_bytes: int | None, limits: Limits) -> int:

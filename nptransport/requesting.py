@@ -64,7 +64,7 @@ class Requesting(Receiving):
             context=context,
             security=security,
         )
-        self._channel, self._decoder = opened, BareDecoder(limits)
+        self._channel, self._decoder, self._borrower = opened, BareDecoder(limits), None
         self._max_bytes = max_bytes
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)

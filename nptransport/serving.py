@@ -74,7 +74,7 @@ class Serving(Receiving):
                 self._check_method(cast(Method, methods.find(name)))
             self._methods.include(methods)
         opened = self._open(channel, bind, connect, max_messages, limits, context, security)
-        self._channel, self._decoder = opened, BareDecoder(limits)
+        self._channel, self._decoder, self._borrower = opened, BareDecoder(limits), None
         self._parcels = Parcels(limits, max_bytes, opened.on_release)
         self._desk = Desk()
         self._reader, self._writer = Reader(), Writer()

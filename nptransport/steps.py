@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import enum
+import select
 import time
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
 from .errors import Timeout
 
-__all__ = ["LOOK", "PATIENCE", "Deadline", "Need", "Steps"]
+__all__ = ["LOOK", "MOMENT", "PATIENCE", "Deadline", "Need", "Steps", "wait_for"]
 
 T = TypeVar("T")
 
 LOOK = 0.01  # seconds between two looks at what nothing, or not every change of it, is announced
+MOMENT = 5e-5  # seconds: the shortest that the system can sleep takes about twice as long
 PATIENCE = 0.003  # seconds that a warm buffer is worth: what it takes to touch 8 MB of fresh memory
 
 
@@ -24,6 +26,7 @@ class Need(enum.Enum):
     WRITABLE = "room at the other side"
     RELEASED = "memory that comes back"
     WARM = "a warm buffer"
+    FETCHED = "a moment"
     SUBSCRIBED = "subscribers"
     SETTLED = "the last bytes to leave"
 
@@ -56,3 +59,10 @@ class Deadline:
         if left <= 0:
             raise Timeout(self._situation(f"waited {self._timeout:g} s for {need.value}"), seconds=self._timeout)
         return left
+
+
+def wait_for(descriptor: int, seconds: float, *, writable: bool = False) -> None:
+    """Return when there is something to read from ``descriptor``, or room to write to it, or after ``seconds``."""
+    poll = select.poll()  # not select(): descriptors may be beyond its 1024
+    poll.register(descriptor, select.POLLOUT if writable else select.POLLIN)
+    poll.poll(max(1, int(seconds * 1000)))

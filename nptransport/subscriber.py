@@ -30,7 +30,7 @@ class Subscriber(Subscribing):
     counted in ``statistics().malformed``.
 
     Args:
-        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME.
+        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME, shm://NAME.
         topics: what to ask for: a text, or several. A topic is meant if it begins with one of them; "" means all.
         latest: give the newest message of each topic, and count those passed over. A thread takes everything as it
             comes, so that what you get was sent just now, however long ago you last asked.

@@ -85,6 +85,8 @@ class Subscribing(Listening):
             self._channel.closing = True
             latest.stop()
         self._channel.close()
+        self._kept = None
+        self._stop_borrowing()
 
     def statistics(self) -> SubscriberStatistics:
         """What has been seen so far."""

@@ -167,25 +167,25 @@ def _make_address(transport):
     return f"{transport}://{_folder()}/{next(_numbers)}"
 
 
-@pytest.fixture(name="address", params=["tcp", "ipc", "inproc"])
+@pytest.fixture(name="address", params=["tcp", "ipc", "inproc", "shm"])
 def address_fixture(request):
     """An address to bind."""
     return _make_address(request.param)
 
 
-@pytest.fixture(name="new_address", params=["tcp", "ipc", "inproc"])
+@pytest.fixture(name="new_address", params=["tcp", "ipc", "inproc", "shm"])
 def new_address_fixture(request):
     """A function that gives an address to bind, another at each call, all of one transport."""
     return functools.partial(_make_address, request.param)
 
 
-@pytest.fixture(name="wire", params=["tcp", "ipc"])
+@pytest.fixture(name="wire", params=["tcp", "ipc", "shm"])
 def wire_fixture(request):
     """An address to bind that other processes can reach."""
     return _make_address(request.param)
 
 
-@pytest.fixture(name="new_wire", params=["tcp", "ipc"])
+@pytest.fixture(name="new_wire", params=["tcp", "ipc", "shm"])
 def new_wire_fixture(request):
     """A function that gives an address to bind that other processes can reach, another at each call."""
     return functools.partial(_make_address, request.param)
@@ -206,16 +206,17 @@ def sockets_of_zmq_fixture():
         socket = zmq.Context.instance().socket(kind)
         opened.callback(socket.close, 0)
         socket.rcvtimeo = PATIENCE * 1000
-        socket.connect(address)
+        socket.connect(address.replace("shm://", "ipc://"))  # as ZeroMQ knows it
         return socket
 
     with opened:
         yield make
 
 
-@pytest.fixture(name="sockets")
-def sockets_fixture(address):
+@pytest.fixture(name="sockets", params=["tcp", "ipc", "inproc"])
+def sockets_fixture(request):
     """``sockets(kind, kind)``: two sockets of pyzmq, the first bound and the second connected to it."""
+    address = _make_address(request.param)
     opened = contextlib.ExitStack()
 
     def make(*kinds, context=None):

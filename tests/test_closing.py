@@ -157,7 +157,7 @@ def test_the_reader_dies(face, wire, spawn, caplog, moment):
         child.kill()
         wait_until(lambda: producer.statistics().disconnects)
     # What it had taken from the system and not read is gone with it, and no one can say how much that was.
-    producer.close(linger=1)
+    producer.close(linger=PATIENCE if moment == "during" else 1)
     assert producer.statistics().disconnects == 1
 
 

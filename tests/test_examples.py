@@ -18,6 +18,7 @@ ALONE = [
     "latest_only.py",
     "nested_payload.py",
     "pyzmq_program.py",
+    "shared_memory.py",
     "topics.py",
     "worker_pool.py",
 ]

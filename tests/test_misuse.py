@@ -190,7 +190,7 @@ WRONG = [
     ("connect", "tcp://127.0.0.1:*", "is for bind"),
     ("connect", "tcp://127.0.0.1:0", "is for bind"),
     ("bind", "tcp://192.0.2.1:0", "no address of this machine"),
-    ("bind", "udp://127.0.0.1:5555", "tcp://HOST:PORT, ipc://PATH or inproc://NAME"),
+    ("bind", "udp://127.0.0.1:5555", "ipc://PATH, inproc://NAME or shm://NAME"),
     ("bind", "127.0.0.1:5555", "tcp://HOST:PORT"),
     ("bind", "", "tcp://HOST:PORT"),
     ("bind", "inproc://", "inproc://NAME"),
@@ -202,8 +202,8 @@ WRONG = [
     ("bind", "ipc:///no/such/folder/s", "there is no folder /no/such/folder"),
     ("bind", f"ipc://{LONG}", "at most 107 bytes"),
     ("connect", f"ipc://{LONG}", "at most 107 bytes"),
-    ("bind", "shm://frames", "use ipc://"),
-    ("connect", "shm://frames", "use ipc://"),
+    ("bind", "shm://a/b", "shm://NAME"),
+    ("connect", "shm://", "shm://NAME"),
 ]
 
 

@@ -15,6 +15,8 @@ from faces import (  # noqa: F401
 )
 
 import nptransport as npt
+from nptransport.parts import Parts
+from nptransport.protocol.tags import LEAD, Kind
 
 
 @pytest.fixture(name="proxy")
@@ -225,3 +227,21 @@ def test_a_proxy_needs_both_sides(face, address):
         face.proxy(frontend=address)
     with pytest.raises(ValueError, match="retain"):
         face.proxy(frontend=address, backend=address, retain=2)
+
+
+def test_copies_are_asked_for_before_what_they_are_copies_of(face, new_address, monkeypatch):
+    """Or a publisher would count the proxy as a plain subscriber for a moment, which gets nothing of what it sends."""
+    asked = []
+    subscribe = Parts.subscribe
+
+    def noted(parts, prefix, wanted):
+        asked.append((parts, prefix))
+        subscribe(parts, prefix, wanted)
+
+    monkeypatch.setattr(Parts, "subscribe", noted)
+    proxy = face.proxy(frontend=new_address(), backend=new_address())
+    face.subscriber(connect=proxy.backend, topics="a")
+    wait_until(lambda: asked[-1][1].startswith(bytes([LEAD, Kind.BEHIND])))
+    ours = [prefix for parts, prefix in asked if parts is proxy._channel]
+    assert ours.index(proxy._copy_tag + b"a") < ours.index(b"a")
+    assert ours[-1][1] == Kind.BEHIND

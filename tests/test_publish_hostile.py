@@ -39,7 +39,7 @@ def peer_fixture():
             socket.linger = 0
             socket.sndhwm = 0
             socket.rcvtimeo = PATIENCE * 1000
-            socket.connect(address)
+            socket.connect(address.replace("shm://", "ipc://"))
             return socket
 
         yield connect
@@ -119,7 +119,7 @@ def test_messages_upstream_lead_no_subscription_astray(face, wire, peer, message
             assert not reader.statistics().streams
         plain = [zmq.Context.instance().socket(zmq.SUB) for _ in "de"]
         for each, topic in zip(plain, "de", strict=True):
-            each.connect(publisher.address)
+            each.connect(publisher.address.replace("shm://", "ipc://"))
             each.subscribe(topic)
         poll_until_sent(readers, plain)
     finally:

@@ -24,7 +24,7 @@ def plain_fixture():
             socket.linger = 0
             socket.rcvtimeo = PATIENCE * 1000
             if address is not None:
-                socket.connect(address)
+                socket.connect(address.replace("shm://", "ipc://"))
             for subscription in subscriptions:
                 socket.subscribe(subscription)
             return socket

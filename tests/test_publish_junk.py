@@ -61,7 +61,7 @@ def publish_fixture():
         def connect(subscriber):
             socket = opened.enter_context(zmq.Context.instance().socket(zmq.XPUB))
             socket.linger = 0
-            socket.connect(subscriber.address)
+            socket.connect(subscriber.address.replace("shm://", "ipc://"))
             numbers = []
 
             def is_known():

@@ -123,7 +123,7 @@ def test_what_is_known_of_each_subscriber(face, address):
 def test_plain_subscribers_are_counted(face, address):
     publisher = face.publisher(bind=address)
     with zmq.Context.instance().socket(zmq.SUB) as plain:
-        plain.connect(publisher.address)
+        plain.connect(publisher.address.replace("shm://", "ipc://"))
         plain.subscribe("camera")
         plain.subscribe("camera/left")
         publisher.wait_for_subscribers(2, topic="camera/left/top")

@@ -45,6 +45,9 @@ def test_a_lent_array_is_free_when_the_handle_says_so(face, address, size):
     producer = face.producer(connect=absent.address)
     array = np.arange(size)
     handle = producer.send([array, array], copy=False)
+    if address.startswith("shm"):
+        assert handle.done  # it lies in shared memory by now
+        return
     with pytest.raises(npt.Timeout, match=r"still in use after 0\.05 s") as caught:
         handle.wait(0.05)
     assert caught.value.seconds == 0.05
@@ -68,6 +71,8 @@ def test_small_arrays_are_not_lent(face, address):
 @pytest.mark.parametrize("count", [1, 100])
 def test_a_consumer_may_leave_at_any_moment(wire, count):
     """Also between two parts of a message, which then goes to the next consumer; its memory is lent until then."""
+    if wire.startswith("shm"):
+        count = min(count, 4)  # small enough to be in the message: the consumers here are ZeroMQ's own
     producer = npt.Producer(bind=wire)
     enough = threading.Event()
 
@@ -75,7 +80,7 @@ def test_a_consumer_may_leave_at_any_moment(wire, count):
         with zmq.Context() as context:
             while not enough.is_set():
                 with context.socket(zmq.PULL) as socket:
-                    socket.connect(producer.address)
+                    socket.connect(producer.address.replace("shm://", "ipc://"))
                     for _ in range(5):
                         if socket.poll(100):
                             socket.recv_multipart()

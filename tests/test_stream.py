@@ -164,7 +164,7 @@ def test_the_fields_of_a_message(face, address):
 def test_the_fields_of_a_message_from_send_array(face, address, topic):
     consumer = face.consumer(bind=address)
     with zmq.Context.instance().socket(zmq.PUSH) as socket:
-        socket.connect(consumer.address)
+        socket.connect(consumer.address.replace("shm://", "ipc://"))
         npt.send_array(socket, np.arange(3), topic=topic)
         message = consumer.recv_message()
     assert (message.topic, message.sequence, message.sent_at, message.source) == (topic, None, None, None)

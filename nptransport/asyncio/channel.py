@@ -10,7 +10,7 @@ import zmq
 
 from .. import channel
 from ..errors import MisuseError, TransportError
-from ..steps import LOOK, PATIENCE, Deadline, Need, Steps
+from ..steps import LOOK, MOMENT, PATIENCE, Deadline, Need, Steps
 
 __all__ = ["Channel", "go_on"]
 
@@ -62,8 +62,9 @@ class Channel(channel.Channel):
                     return stop.value
                 if deadline is None:
                     deadline = Deadline(timeout, self.situation)
-                await self._sleep(need, deadline.at_most(PATIENCE) if need is Need.WARM else deadline.left(need))
-                if need is not Need.WARM:
+                brief = need in (Need.WARM, Need.FETCHED)
+                await self._sleep(need, deadline.at_most(PATIENCE) if brief else deadline.left(need))
+                if not brief:
                     self.look()
         finally:
             self._wake()  # the socket tells of a change once: what this task did not use is for the others
@@ -118,12 +119,17 @@ class Channel(channel.Channel):
         self._wake()
 
     async def _sleep(self, need: Need, left: float | None) -> None:
+        if need is Need.FETCHED:
+            await asyncio.sleep(MOMENT)
+            return
         if need is Need.SETTLED:
             await asyncio.sleep(LOOK)  # nothing announces that a kernel's buffer has drained
             return
         most = LOOK if need is Need.RELEASED else _LOOK
         left = most if left is None else min(left, most)
         loop = asyncio.get_running_loop()
+        if need is Need.RELEASED and self.returns is not None:
+            loop.add_reader(self.returns, self._on_return)
         woken: asyncio.Future[None] = loop.create_future()
         self._waiting.add(woken)
         timer = None if left is None else loop.call_later(left, _finish, woken)
@@ -162,6 +168,12 @@ class Channel(channel.Channel):
         self._get(zmq.EVENTS)  # takes in what happened, which also silences the descriptor until there is more
         self._wake()
 
+    def _on_return(self) -> None:
+        assert self._loop is not None
+        assert self.returns is not None
+        self._loop.remove_reader(self.returns)  # until somebody waits again
+        self._wake()
+
     def _wake(self) -> None:
         for woken in self._waiting:
             _finish(woken)
@@ -181,6 +193,8 @@ class Channel(channel.Channel):
     def destroy(self) -> None:
         if self._loop is not None and not self._loop.is_closed() and not self._socket.closed:
             self._loop.remove_reader(self._socket.fileno())
+            if self.returns is not None:
+                self._loop.remove_reader(self.returns)
         super().destroy()
         self._wake()
 

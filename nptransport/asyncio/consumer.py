@@ -71,6 +71,7 @@ class Consumer(Consuming):
     async def close(self) -> None:
         """As :meth:`nptransport.Consumer.close`."""
         self._channel.destroy()
+        self._close_blocking()
 
     async def __aenter__(self) -> Consumer:
         return self

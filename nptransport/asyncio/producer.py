@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Literal, overload
 
+import numpy as np
 import zmq
 
 from ..addresses import Addresses
@@ -50,6 +51,12 @@ class Producer(Producing):
         """As :meth:`nptransport.Producer.send`. Cancelled while it waits, it has sent nothing."""
         return await self._channel.drive(self._sending(payload, copy), timeout)
 
+    def loan(
+        self, shape: Any, dtype: Any = float, *, order: Literal["C", "F"] = "C", timeout: float | None = None
+    ) -> Loan:
+        """As :meth:`nptransport.Producer.loan`, for ``async with``."""
+        return Loan(self, shape, dtype, order, timeout)
+
     async def flush(self, *, timeout: float | None = None) -> None:
         """As :meth:`nptransport.Producer.flush`."""
         await self._channel.drive(self._flushing(), timeout)
@@ -58,13 +65,15 @@ class Producer(Producing):
         """As :meth:`nptransport.Producer.close`."""
         if self._channel.closing:
             return 0
+        linger = self._linger if linger is None else linger
         try:
-            await self._channel.finish_soon(self._ending(), self._linger if linger is None else linger)
+            await self._channel.finish_soon(self._ending(), linger)
             return self._report_refused()
         except (Timeout, AuthenticationError) as error:
             return self._report(str(error))
         finally:
             self._channel.destroy()
+            self._stop_lending(linger)
 
     async def __aenter__(self) -> Producer:
         return self
@@ -73,3 +82,25 @@ class Producer(Producing):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+
+class Loan:
+    """A block in which a message is written into the memory that it is sent from."""
+
+    def __init__(
+        self, producer: Producer, shape: Any, dtype: Any, order: Literal["C", "F"], timeout: float | None
+    ) -> None:
+        self._producer, self._timeout = producer, timeout
+        self._steps = producer._lending(shape, dtype, order)
+
+    async def __aenter__(self) -> np.ndarray[Any, Any]:
+        self._lent = await self._producer._channel.drive(self._steps, self._timeout)
+        return self._lent.array
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            await self._producer._channel.drive(self._producer._sending_lent(self._lent), self._timeout)
+        else:
+            self._producer._take_back(self._lent)

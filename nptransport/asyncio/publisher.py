@@ -6,6 +6,8 @@ import asyncio
 from types import TracebackType
 from typing import Any, Literal, overload
 
+import numpy as np
+
 from ..errors import Timeout
 from ..protocol.handle import SendHandle
 from ..publishing import Publishing
@@ -38,6 +40,10 @@ class Publisher(Publishing):
             await asyncio.sleep(0)
         return self._publish(payload, topic, copy)
 
+    def loan(self, shape: Any, dtype: Any = float, *, topic: str = "", order: Literal["C", "F"] = "C") -> Loan:
+        """As :meth:`nptransport.Publisher.loan`, for ``async with``."""
+        return Loan(self, shape, dtype, topic, order)
+
     async def wait_for_subscribers(
         self, count: int = 1, *, topic: str | None = None, timeout: float | None = None
     ) -> None:
@@ -58,3 +64,23 @@ class Publisher(Publishing):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+
+class Loan:
+    """A block in which a message is written into the memory that it is sent from."""
+
+    def __init__(self, publisher: Publisher, shape: Any, dtype: Any, topic: str, order: Literal["C", "F"]) -> None:
+        self._publisher, self._topic = publisher, topic
+        self._asked = (shape, dtype, order)
+
+    async def __aenter__(self) -> np.ndarray[Any, Any]:
+        self._lent = self._publisher._lend(*self._asked)
+        return self._lent.array
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._publisher._publish_lent(self._lent, self._topic)
+        else:
+            self._publisher._take_back(self._lent)

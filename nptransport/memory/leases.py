@@ -85,6 +85,8 @@ class Readings:
     def __init__(self) -> None:
         self.messages = 0
         self.nbytes = 0
+        self.held = 0
+        """Messages that were added, and fetched, and are still being read."""
         self.returned = 0
         """Views that have come back so far."""
         self._lock = threading.RLock()
@@ -101,6 +103,29 @@ class Readings:
             self.messages += messages
             self.nbytes += lease.nbytes
         return view
+
+    def add(self, nbytes: int, messages: int = 1) -> None:
+        """A message that it is told of in another way when that has come back (with a negative number, it was not)."""
+        with self._lock:
+            self.messages += messages
+            self.nbytes += nbytes
+
+    def fetched(self) -> None:
+        """A message that was added waits no more, and is being read."""
+        with self._lock:
+            self.messages -= 1
+            self.held += 1
+            self.returned += 1
+        if self.on_end is not None:
+            self.on_end()
+
+    def let_go(self, nbytes: int) -> None:
+        """It has been read."""
+        with self._lock:
+            self.held -= 1
+            self.nbytes -= nbytes
+        if self.on_end is not None:
+            self.on_end()
 
     def _end(self, key: int) -> None:
         with self._lock:

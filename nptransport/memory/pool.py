@@ -67,6 +67,15 @@ class InFlight:
         """A view on ``buffer`` itself, counted as ``weight`` until nobody holds it; ``on_free`` is called then."""
         return self._track(memoryview(buffer)[:], weight, None, on_free)
 
+    def borrow(self, nbytes: int) -> _Warm:
+        """A warm buffer of ``nbytes`` or more, to be filled before it is sent: it is counted only then."""
+        return self._take(nbytes)
+
+    def take_back(self, warm: _Warm) -> None:
+        """A buffer that was borrowed."""
+        with self._lock:
+            self._idle.append(warm)
+
     def abandon(self, views: Iterable[Any]) -> None:
         """Count ``views`` no more, which libzmq has lost: when a peer leaves in the middle of a message, the parts that
         it had been given are neither sent nor freed."""

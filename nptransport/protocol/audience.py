@@ -83,8 +83,9 @@ class Outlet:
         # Within one process, what the reader holds on to is still ours, and taking a message in costs nothing.
         if self.is_latest and self.waiting.messages >= _LATEST_WAITING and None not in self.connections:
             return False
-        allowed = max(free // 2, share if self.waiting.messages < _FEW else 0)
-        return self.waiting.nbytes + nbytes <= allowed or not self.waiting.messages
+        out = self.waiting.messages + self.waiting.held
+        allowed = max(free // 2, share if out < _FEW else 0)
+        return self.waiting.nbytes + nbytes <= allowed or not out
 
     def progresses(self) -> bool:
         """Whether it has read something since this was asked last: then more may be on its way back to us."""

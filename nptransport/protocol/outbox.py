@@ -14,6 +14,7 @@ from ..envelope import EnvelopeWriter
 from ..limits import Limits
 from ..memory.pool import InFlight
 from .handle import SendHandle
+from .loan import check_loan
 
 __all__ = ["Outbox"]
 
@@ -29,10 +30,12 @@ class Outbox:
     """
 
     def __init__(self, limits: Limits, max_messages: int, max_bytes: int, on_release: Callable[[], None]) -> None:
+        self._limits = limits
         self._encoder = Encoder(limits)
         self._envelope = EnvelopeWriter(os.urandom(8).hex(), ALONE)
-        self._small = min(SMALL, max_bytes // (4 * max_messages))
-        self.in_flight = InFlight(max_bytes - self._small * max_messages, on_release)
+        self.small = min(SMALL, max_bytes // (4 * max_messages))
+        """Bytes of content up to which a message is copied by libzmq."""
+        self.in_flight = InFlight(max_bytes - self.small * max_messages, on_release)
         self.messages = 0
         self.nbytes = 0
 
@@ -40,14 +43,18 @@ class Outbox:
         """Frames for the next message, sent ``now`` (seconds since 1970)."""
         return self._encoder.encode(payload, self._envelope.entry(now))
 
+    def check_loan(self, shape: Any, dtype: Any) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+        """As :func:`check_loan`."""
+        return check_loan(shape, dtype, self._limits)
+
     def renew(self, frames: list[Buffer], now: float) -> None:
         """Time and number ``frames`` anew, which have waited for their turn."""
         frames[0] = self._envelope.renew(bytes(frames[0]), BODY, now)
 
     def is_small(self, frames: list[Buffer]) -> bool:
         if len(frames) == 2:
-            return len(frames[1]) <= self._small
-        return len(frames) == 1 or sum(map(len, frames)) <= self._small
+            return len(frames[1]) <= self.small
+        return len(frames) == 1 or sum(map(len, frames)) <= self.small
 
     def has_room(self, frames: list[Buffer]) -> bool:
         return self.in_flight.has_room(sum(map(len, frames)))
@@ -76,11 +83,21 @@ class Outbox:
 
     def metadata_like_before(self, payload: Any, now: float) -> bytes | None:
         """Metadata for a small array that can be sent as it stands and has the layout of one sent before; else None."""
-        if type(payload) is np.ndarray and payload.nbytes <= self._small:
+        if type(payload) is np.ndarray and payload.nbytes <= self.small:
             body = self._encoder.body_like_before(payload)
             if body is not None:
                 return self._envelope.metadata(now, body)
         return None
+
+    def body_like_before(self, payload: Any) -> bytes | None:
+        """The entries behind the envelope for a large array, if one of its layout was sent before; else None."""
+        if type(payload) is np.ndarray and payload.nbytes > self.small:
+            return self._encoder.body_like_before(payload)
+        return None
+
+    def metadata_with(self, now: float, entry: bytes, body: bytes) -> bytes:
+        """Metadata with that ``entry`` between the envelope and ``body``."""
+        return self._envelope.metadata_with(now, entry, body)
 
     def count(self, nbytes: int) -> None:
         """A message of that size is on its way."""

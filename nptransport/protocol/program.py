@@ -14,6 +14,7 @@ from ..envelope import EnvelopeWriter
 from ..errors import EncodeError
 from ..limits import Limits
 from .audience import Route
+from .loan import check_loan
 from .tags import LONGEST, Position
 
 __all__ = ["Parcel", "Program", "Topic", "check_topic"]
@@ -27,6 +28,8 @@ class Parcel(NamedTuple):
     """Metadata and buffers, the large ones as leases."""
     large: int
     """Bytes of the large ones."""
+    lot: Any = None
+    """Where the large ones are in shared memory, and not among the frames."""
 
     def own(self) -> Parcel:
         """The same, without memory of the caller's."""
@@ -51,6 +54,7 @@ class Program:
     def __init__(self, limits: Limits) -> None:
         self.source = os.urandom(8).hex()
         self.topics: dict[str, Topic] = {}
+        self._limits = limits
         self._encoder = Encoder(limits)
         self._envelope = EnvelopeWriter(self.source, ALONE)
         self.messages = 0
@@ -74,6 +78,10 @@ class Program:
         """Frames for the next message on ``topic``, sent ``now`` (seconds since 1970)."""
         self._envelope.sequence = topic.following
         return self._encoder.encode(payload, self._envelope.entry(now))
+
+    def check_loan(self, shape: Any, dtype: Any) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+        """As :func:`check_loan`."""
+        return check_loan(shape, dtype, self._limits)
 
     # What a distributor asks for
 

@@ -1,0 +1,161 @@
+"""shm:// against np.copyto between warm buffers, a Unix socket and our own ipc://, interleaved in one run.
+
+    python benchmarks/shm.py [--sizes 1024 1000000 8000000 32000000] [--loans 65536 128000000] [--rounds 5]
+
+Each contestant streams arrays of one size to another process, which reads every element (their maximum). Rates are
+taken at the reader, after a tenth of the messages. The table gives medians over the rounds and the ratios within them;
+then messages a second of loans, in which nobody writes or reads more than the first byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+import nptransport as npt
+
+BYTES = 2_000_000_000
+MOST = 20_000
+
+
+def read_ours(address: str, size: int) -> Iterator[np.ndarray]:
+    with npt.Consumer(bind=address) as consumer:
+        print("ready", flush=True)
+        yield from consumer
+
+
+def read_socket(address: str, size: int) -> Iterator[np.ndarray]:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address.partition("://")[2])
+        listener.listen()
+        print("ready", flush=True)
+        connection, _ = listener.accept()
+        array = np.empty(size, np.uint8)
+        view = memoryview(array)
+        while True:
+            at = 0
+            while at < size:
+                at += connection.recv_into(view[at:])
+            yield array
+
+
+def write_ours(address: str, size: int, count: int) -> None:
+    array = np.full(size, 7, np.uint8)
+    with npt.Producer(connect=address) as producer:
+        for _ in range(count):
+            producer.send(array)
+
+
+def write_loans(address: str, size: int, count: int) -> None:
+    with npt.Producer(connect=address, max_bytes=4 * max(size, 2**26)) as producer:
+        for _ in range(count):
+            with producer.loan(size, np.uint8) as array:
+                array[0] = 7
+
+
+def write_socket(address: str, size: int, count: int) -> None:
+    array = np.full(size, 7, np.uint8)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address.partition("://")[2])
+        for _ in range(count):
+            connection.sendall(array)
+        connection.shutdown(socket.SHUT_WR)
+        time.sleep(0.2)
+
+
+READERS = {"shm": read_ours, "ipc": read_ours, "socket": read_socket, "loan": read_ours}
+WRITERS = {"shm": write_ours, "ipc": write_ours, "socket": write_socket, "loan": write_loans}
+
+
+def read(name: str, address: str, size: int, count: int) -> None:
+    start = 0.0
+    for number, array in enumerate(READERS[name](address, size)):
+        value = array[0] if name == "loan" else array.max()
+        assert value == 7
+        if number == count // 10:
+            start = time.perf_counter()
+        if number == count - 1:
+            break
+    print((count - 1 - count // 10) / (time.perf_counter() - start), flush=True)
+
+
+def run(name: str, address: str, size: int, count: int) -> float:
+    arguments = [name, address, str(size), str(count)]
+    reader = subprocess.Popen(
+        [sys.executable, __file__, "--role", "read", *arguments], stdout=subprocess.PIPE, text=True
+    )
+    assert reader.stdout is not None
+    reader.stdout.readline()
+    writer = subprocess.Popen([sys.executable, __file__, "--role", "write", *arguments])
+    rate = float(reader.stdout.readline())
+    reader.wait()
+    writer.wait()
+    return rate
+
+
+def copy_rate(size: int) -> float:
+    source, target = np.full(size, 7, np.uint8), np.empty(size, np.uint8)
+    count = max(10, min(MOST, BYTES // 8 // size))
+    np.copyto(target, source)
+    start = time.perf_counter()
+    for _ in range(count):
+        np.copyto(target, source)
+    return count / (time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1024, 1_000_000, 8_000_000, 32_000_000])
+    parser.add_argument("--loans", type=int, nargs="*", default=[65_536, 128_000_000])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--role", nargs=5, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.role:
+        role, name, address, size, count = options.role
+        if role == "read":
+            read(name, address, int(size), int(count))
+        else:
+            WRITERS[name](address, int(size), int(count))
+        return
+    with tempfile.TemporaryDirectory(prefix="npt") as folder:
+        numbers = iter(range(10**6))
+
+        def address(name: str) -> str:
+            return f"{'ipc' if name == 'ipc' else 'shm'}://{folder}/{next(numbers)}"
+
+        for size in options.sizes:
+            rates: dict[str, list[float]] = {name: [] for name in ("copyto", "shm", "ipc", "socket")}
+            for _ in range(options.rounds):
+                for name, turns in rates.items():
+                    count = max(60, min(MOST, BYTES // (1 if name == "shm" else 4) // size))
+                    turns.append(copy_rate(size) if name == "copyto" else run(name, address(name), size, count))
+            middle = {name: statistics.median(turns) for name, turns in rates.items()}
+            ratios = {
+                name: statistics.median(ours / other for ours, other in zip(rates["shm"], rates[name], strict=True))
+                for name in ("copyto", "ipc", "socket")
+            }
+            print(
+                f"{size:>11,} bytes: "
+                + "  ".join(f"{name} {rate:,.0f}/s ({rate * size / 1e9:.2f} GB/s)" for name, rate in middle.items())
+                + "  shm to "
+                + ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items()),
+                flush=True,
+            )
+        loans: dict[int, list[float]] = {size: [] for size in options.loans}
+        for _ in range(options.rounds):
+            for size, turns in loans.items():
+                turns.append(run("loan", address("loan"), size, 5000))
+        for size, turns in loans.items():
+            print(f"{size:>11,} bytes lent: {statistics.median(turns):,.0f}/s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,308 @@
+"""The reader's side of shared memory: what the descriptors in messages stand for, and giving it back.
+
+An array holds its message for as long as anything refers to it. When the last reference goes, in whatever thread, the
+sender hears of it and may use the memory again. Until then it cannot, whatever becomes of either endpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import struct
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from .descriptor import KEY, Descriptor, read_descriptor
+from .errors import DecodeError
+from .folders import allowed_users, side_channel
+from .log import warn
+from .memory.segments import Mapping
+from .service import Service
+from .sidechannel import GONE, HELLO, LEAVE, NAME, OFFER, RECORD, RELEASE, connect, peer_of
+from .steps import wait_for
+
+__all__ = ["Borrower"]
+
+_PATIENCE = 2.0  # seconds for a sender to hand over memory that it has spoken of
+_GRACE = 0.5  # seconds that the memory of a dead sender is kept for messages of its that are still to be read
+_LAST_WORDS = 0.5  # seconds that an endpoint which closes takes to say what it has read
+_SEGMENTS = 4096  # of one sender
+_WORD = struct.Struct("<Q")
+
+
+class Borrower:
+    """Shared memory of others, for one endpoint that receives.
+
+    Args:
+        name: of the endpoint, for the log.
+        folders: where the side channels of senders may be.
+        reader: the number of a subscriber, by which publishers know it.
+    """
+
+    def __init__(self, name: str, folders: Sequence[str], reader: bytes = bytes(NAME)) -> None:
+        self._reader = reader
+        self._name, self._folders = name, list(dict.fromkeys(folders))
+        self._users = allowed_users()
+        self._lenders: dict[bytes, _Lender] = {}
+        self._lock = threading.Lock()
+        self._inboxes = select.epoll()
+        self._service: Service | None = None
+
+    def open(self, value: bytes, parts: int) -> list[tuple[int, memoryview]]:
+        """Index and content of those buffers that the descriptor ``value`` of a message of so many ``parts`` tells of.
+
+        DecodeError if it is malformed, forged or stale, or its sender is not there any more.
+        """
+        descriptor = read_descriptor(value, parts)
+        lender = self._lenders.get(descriptor.sender)
+        if lender is None:
+            lender = self._meet(descriptor.sender)
+        return lender.read(descriptor)
+
+    def _meet(self, sender: bytes) -> _Lender:
+        for folder in self._folders:
+            path = side_channel(folder, sender)
+            try:
+                connection = connect(path, _PATIENCE)
+            except (FileNotFoundError, ConnectionRefusedError):
+                continue
+            except OSError as error:
+                raise _lost(f"{path}: {error.strerror or error}") from None
+            process, user = peer_of(connection)
+            if user not in self._users:
+                connection.close()
+                raise _lost(f"process {process} of user {user}, of whom nothing is taken")
+            try:
+                connection.send(HELLO + self._reader)
+                with self._lock:
+                    self._inboxes.register(connection, select.EPOLLIN)
+                    lender = self._lenders[sender] = _Lender(connection)
+            except (OSError, ValueError):  # it has gone this moment, or will not have us; or we are closed
+                connection.close()
+                continue
+            if self._service is None:
+                self._service = Service(f"shared memory for {self._name}", [self._inboxes.fileno()], self._work)
+            return lender
+        raise _lost(f"nobody in {', '.join(self._folders)}: it has gone, or this is another folder")
+
+    def _work(self) -> bool:
+        """What the thread does: map what is offered, and let go of what has gone."""
+        now = time.monotonic()
+        with self._lock:
+            for sender, lender in list(self._lenders.items()):
+                try:
+                    lender.take_in()
+                except DecodeError as error:
+                    warn("%s: a sender's shared memory: %s", self._name, error)
+                    lender.cut()
+                if lender.gone_at is not None and now - lender.gone_at > _GRACE:
+                    lender.leave()
+                    del self._lenders[sender]
+        return True
+
+    def close(self) -> None:
+        """Take nothing more. What has been received stays valid."""
+        if self._service is not None:
+            self._service.stop()
+        with self._lock:
+            for lender in self._lenders.values():
+                lender.leave()
+            self._lenders.clear()
+        self._inboxes.close()
+
+
+class _Hold(weakref.ref[Any]):
+    """Notices that nobody looks at a message any more."""
+
+    __slots__ = ("generation", "lender")
+
+    generation: int
+    lender: _Lender
+
+
+def _released(hold: _Hold) -> None:
+    hold.lender.release(hold.generation)
+
+
+class _Lender:
+    """The connection to one sender."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._process = os.getpid()
+        self._segments: dict[int, Mapping] = {}
+        self._held: dict[int, _Hold] = {}
+        self._lock = threading.RLock()  # an array may go in whatever thread, even inside this class
+        self._unsaid: list[bytes] = []
+        self._rest = b""
+        self._speaking = self._retrying = self._leaving = False
+        self.gone_at: float | None = None
+        """When it was seen that the sender has gone."""
+
+    def read(self, descriptor: Descriptor) -> list[tuple[int, memoryview]]:
+        _, number, index, generation, pieces = descriptor
+        if not pieces:
+            self._say(generation)
+            self._say(generation | RELEASE)
+            return []
+        mapping = self._segments.get(number)
+        if mapping is None:
+            mapping = self._await(number)
+        # First the claim, then the look whether the message is still there: the sender does it the other way round.
+        self._say(generation)
+        try:
+            array = mapping.read(index, generation)
+            held = self._held.get(generation)
+            before = held() if held is not None else None
+            if before is not None:  # it has come twice
+                array = before
+            content = array.data
+            for _, offset, nbytes in pieces:
+                if offset + nbytes > len(content):
+                    raise DecodeError.of(
+                        KEY,
+                        expected=f"a part within the {len(content)} bytes of its message",
+                        found=f"{nbytes} from {offset} on",
+                    )
+            views = [(at, content[offset : offset + nbytes]) for at, offset, nbytes in pieces]
+        except DecodeError:
+            self._say(generation | RELEASE)
+            raise
+        if before is None:
+            hold = self._held[generation] = _Hold(array, _released)
+            hold.generation, hold.lender = generation, self
+        return views
+
+    def _await(self, number: int) -> Mapping:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            self.take_in()
+            mapping = self._segments.get(number)
+            if mapping is not None:
+                return mapping
+            left = deadline - time.monotonic()
+            if self.gone_at is not None:
+                raise _lost("nobody: it has gone")
+            if left <= 0:
+                raise _lost(f"no word of segment {number} for {_PATIENCE:g} s")
+            wait_for(self._connection.fileno(), min(left, 0.05))
+
+    def take_in(self) -> None:
+        """Map what is offered. DecodeError for what nobody may offer."""
+        with self._lock:
+            while self.gone_at is None:
+                try:
+                    record, descriptors, _, _ = socket.recv_fds(
+                        self._connection, RECORD.size, 1, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+                    )
+                except BlockingIOError:
+                    return
+                except OSError:
+                    record, descriptors = b"", []
+                try:
+                    self._heed(record, descriptors)
+                finally:
+                    for descriptor in descriptors:
+                        os.close(descriptor)
+
+    def _heed(self, record: bytes, descriptors: list[int]) -> None:
+        if len(record) != RECORD.size:
+            self.cut()
+            return
+        what, number = RECORD.unpack(record)
+        if what == OFFER and descriptors and len(self._segments) < _SEGMENTS:
+            self._segments[number] = Mapping(descriptors[0])
+        elif what == GONE:
+            self._segments.pop(number, None)
+
+    def cut(self) -> None:
+        """Nothing more is heard from there, nor said."""
+        with self._lock:
+            if self.gone_at is None:
+                self.gone_at = time.monotonic()
+                self._connection.close()
+
+    def leave(self) -> None:
+        """Claim no more; once the last array has gone, so does the connection."""
+        with self._lock:
+            self._leaving = True
+            self._segments.clear()
+            if self._held:
+                _leaving.add(self)
+            self._say(LEAVE)
+            deadline = time.monotonic() + _LAST_WORDS
+            while self._unsaid or self._rest:  # the sender is to know what has been read
+                if self.gone_at is not None or time.monotonic() > deadline:
+                    break
+                wait_for(self._connection.fileno(), 0.05, writable=True)
+                self._speak()
+            if not self._held:
+                self.cut()
+
+    def release(self, generation: int) -> None:
+        """Nobody looks at that message any more. May be called from any thread."""
+        if os.getpid() != self._process:  # a forked child's copy has gone, and not ours
+            return
+        self._held.pop(generation, None)
+        self._say(generation | RELEASE)
+        if self._leaving and not self._held:
+            _leaving.discard(self)
+            if not self._unsaid:
+                self.cut()
+
+    def _say(self, word: int) -> None:
+        with self._lock:
+            if not self._unsaid and not self._rest and self.gone_at is None:
+                try:
+                    if self._connection.send(_WORD.pack(word)) == _WORD.size:
+                        return
+                except OSError:
+                    pass  # it is found out below
+            self._unsaid.append(_WORD.pack(word))
+            self._speak()
+
+    def _speak(self) -> None:
+        if self._speaking:  # an array has gone while we speak: who speaks goes on until nothing is left
+            return
+        self._speaking = True
+        try:
+            while (self._unsaid or self._rest) and self.gone_at is None:
+                words, self._unsaid = self._unsaid, []
+                self._rest = self._rest + b"".join(words) if self._rest else b"".join(words)
+                sent = self._connection.send(self._rest)
+                self._rest = self._rest[sent:]
+        except BlockingIOError:
+            self._retry()
+        except OSError:
+            self._rest = b""
+        finally:
+            self._speaking = False
+
+    def _retry(self) -> None:
+        # The sender does not listen; then it does not wait for memory either. But in the end it has to hear it.
+        if not self._retrying:
+            self._retrying = True
+            with contextlib.suppress(RuntimeError):  # the program ends
+                threading.Thread(target=self._go_on_speaking, daemon=True).start()
+
+    def _go_on_speaking(self) -> None:
+        while self._retrying:
+            with contextlib.suppress(OSError, ValueError):
+                wait_for(self._connection.fileno(), 1.0, writable=True)
+            with self._lock:
+                self._speak()
+                self._retrying = self.gone_at is None and bool(self._unsaid or self._rest)
+        if self._leaving and not self._held:
+            self.cut()
+
+
+_leaving: set[_Lender] = set()  # of endpoints that are closed, while arrays are left
+
+
+def _lost(found: str) -> DecodeError:
+    return DecodeError.of("shared memory", expected="the sender of the message at its side channel", found=found)

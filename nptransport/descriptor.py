@@ -1,0 +1,90 @@
+"""The entry of metadata that says which of a message's buffers lie in shared memory, and where."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from . import packing
+from .errors import DecodeError
+
+__all__ = ["ALIGNMENT", "KEY", "MOST_PIECES", "Descriptor", "Piece", "read_descriptor", "split_entry", "write_entry"]
+
+KEY = "shared"
+ALIGNMENT = 64  # of each buffer in its slot: a cache line, and enough for every dtype
+# As our encoder writes it: a bin of 16 bits, so that the length has a fixed place.
+_PREFIX = packing.pack(KEY) + b"\xc5"
+_AT = len(_PREFIX) + 2
+_HEAD = struct.Struct(">8sIIQ")
+_PIECE = struct.Struct(">IQQ")
+_ONE = struct.Struct(">8sIIQIQQ")
+_ONE_PREFIX = _PREFIX + _ONE.size.to_bytes(2, "big")
+_ONE_END = len(_ONE_PREFIX) + _ONE.size
+_MOST = 2**63
+MOST_PIECES = (2**16 - 1 - _HEAD.size) // _PIECE.size
+
+
+class Piece(NamedTuple):
+    """One buffer of a message."""
+
+    part: int
+    """Its place among the buffers."""
+    offset: int
+    """Where in the slot it begins."""
+    nbytes: int
+
+
+class Descriptor(NamedTuple):
+    """Where the buffers of one message lie."""
+
+    sender: bytes
+    """Eight bytes, unique to the life of who owns the memory."""
+    segment: int
+    slot: int
+    generation: int
+    """Of the sender's messages in shared memory, which this is; from 1."""
+    pieces: Sequence[Piece]
+    """None: nothing lies there, and the message says only how far its sender is."""
+
+
+def write_entry(descriptor: Descriptor) -> bytes:
+    """The entry, key and value."""
+    sender, segment, slot, generation, pieces = descriptor
+    if len(pieces) == 1:
+        return _ONE_PREFIX + _ONE.pack(sender, segment, slot, generation, *pieces[0])
+    value = _HEAD.pack(sender, segment, slot, generation) + b"".join(_PIECE.pack(*piece) for piece in pieces)
+    return _PREFIX + len(value).to_bytes(2, "big") + value
+
+
+def split_entry(entries: bytes) -> tuple[bytes | None, bytes]:
+    """The value of the entry, if ``entries`` begin with it as we write it, and what follows; else None and all."""
+    if entries.startswith(_ONE_PREFIX) and len(entries) > _ONE_END:
+        return entries[_AT:_ONE_END], entries[_ONE_END:]
+    if entries.startswith(_PREFIX):
+        end = _AT + int.from_bytes(entries[_AT - 2 : _AT], "big")
+        if len(entries) > end:
+            return entries[_AT:end], entries[end:]
+    return None, entries
+
+
+def read_descriptor(value: bytes, parts: int) -> Descriptor:
+    """The descriptor of a message of so many ``parts``, or DecodeError."""
+    if len(value) == _ONE.size:
+        sender, segment, slot, generation, part, offset, nbytes = _ONE.unpack(value)
+        if part < parts and 0 < generation < _MOST:
+            return Descriptor(sender, segment, slot, generation, [Piece(part, offset, nbytes)])
+        pieces = [Piece(part, offset, nbytes)]
+    elif len(value) < _HEAD.size or (len(value) - _HEAD.size) % _PIECE.size:
+        raise DecodeError.of(KEY, expected="a descriptor", found=f"{len(value)} bytes")
+    else:
+        sender, segment, slot, generation = _HEAD.unpack_from(value)
+        pieces = [Piece(*numbers) for numbers in _PIECE.iter_unpack(value[_HEAD.size :])]
+    before = -1
+    for index, _, _ in pieces:
+        if not before < index < parts:
+            raise DecodeError.of(KEY, expected=f"buffers of {parts}, in order", found=f"{index} after {before}")
+        before = index
+    if not 0 < generation < _MOST:
+        raise DecodeError.of(KEY, expected="a generation from 1", found=f"{generation}")
+    return Descriptor(sender, segment, slot, generation, pieces)

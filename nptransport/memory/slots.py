@@ -1,0 +1,132 @@
+"""Warm slots in shared memory, held to a budget: taken up again once nobody reads what is in them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from .segments import MOST_SLOTS, Segment
+
+__all__ = ["Slot", "Slots", "size_of"]
+
+_PAGE = 4096
+_LARGER = 1.25  # times what is asked for: a slot that is larger is not taken
+_SLACK = 32  # the budget may be exceeded by a part of this, since slots are whole pages
+_SEGMENT = 2**22  # small slots share a segment of about that size: each segment costs two file descriptors
+
+
+class Slot:
+    """A place for one message."""
+
+    __slots__ = ("array", "generation", "index", "segment", "typed", "used")
+
+    def __init__(self, segment: Segment, index: int) -> None:
+        self.segment, self.index = segment, index
+        self.array: np.ndarray[Any, Any] = segment.slot(index)
+        self.generation = 0
+        """Of the last message in it."""
+        self.typed = self.array
+        """The last view that was asked for."""
+        self.used = 0
+        """Bytes of that message."""
+
+    def fill(self, buffer: bytes | memoryview, offset: int) -> None:
+        """Copy ``buffer`` to ``offset``; lets other threads run meanwhile."""
+        np.copyto(self.array[offset : offset + len(buffer)], np.frombuffer(buffer, np.uint8))
+
+    def like(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The beginning as an array like that one, which is C contiguous."""
+        typed = self.typed
+        if typed.dtype is not array.dtype or typed.shape != array.shape:
+            typed = self.typed = self.array[: array.nbytes].view(array.dtype).reshape(array.shape)
+        return typed
+
+    def stamp(self, generation: int, used: int) -> None:
+        self.generation, self.used = generation, used
+        self.segment.stamp(self.index, generation, used)
+
+    def invalidate(self) -> None:
+        """No reader is to find that message any more. It is remembered here which one it was."""
+        self.segment.stamp(self.index, 0, 0)
+
+
+class Slots:
+    """Slots of all sizes, in segments that together take ``max_bytes`` at the most, or hold one message."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.extra = 0
+        """Bytes that may be taken beside."""
+        self.nbytes = 0
+        """Bytes of all segments."""
+        self.segments: dict[int, Segment] = {}
+        self._free: dict[int, list[Slot]] = {}  # by size; the one that came back last, and so is the warmest, last
+        self._count: dict[int, int] = {}  # free slots of each segment
+        self._numbers = 0
+
+    def pop(self, nbytes: int) -> Slot | None:
+        """A free slot that is large enough and not much larger; None without one."""
+        size = size_of(nbytes)
+        free = self._free.get(size)
+        if not free:
+            fitting = [each for each, slots in self._free.items() if slots and size < each <= size * _LARGER]
+            if not fitting:
+                return None
+            free = self._free[min(fitting)]
+        slot = free.pop()
+        self._count[slot.segment.number] -= 1
+        return slot
+
+    def push(self, slot: Slot) -> None:
+        """``slot`` is free."""
+        self._free.setdefault(slot.array.nbytes, []).append(slot)
+        self._count[slot.segment.number] += 1
+
+    def grow(self, nbytes: int) -> tuple[Segment | None, list[Segment]]:
+        """A new segment with free slots for ``nbytes`` if there is room for one, and those given up for that."""
+        size, gone = size_of(nbytes), []
+        room = self.max_bytes + self.max_bytes // _SLACK + self.extra - self.nbytes
+        if room < size:
+            for segment in [each for each in self.segments.values() if self._is_idle(each)]:
+                gone.append(segment)
+                self._drop(segment)
+                room += segment.nbytes
+                if room >= size:
+                    break
+        if room < size and self.segments:
+            return None, gone
+        count = max(1, min(_SEGMENT // size, room // size, MOST_SLOTS))
+        segment = Segment(self._numbers, size, count)
+        self._numbers += 1
+        self.nbytes += segment.nbytes
+        self.segments[segment.number] = segment
+        self._count[segment.number] = 0
+        for index in reversed(range(count)):
+            self.push(Slot(segment, index))
+        return segment, gone
+
+    def _is_idle(self, segment: Segment) -> bool:
+        return self._count[segment.number] == segment.slots
+
+    def _drop(self, segment: Segment) -> None:
+        del self.segments[segment.number], self._count[segment.number]
+        self.nbytes -= segment.nbytes
+        free = self._free[segment.slot_bytes]
+        free[:] = [slot for slot in free if slot.segment is not segment]
+        segment.close()
+
+    def close(self) -> None:
+        for segment in list(self.segments.values()):
+            segment.close()
+        self.segments.clear()
+        self._free.clear()
+        self.nbytes = 0
+
+
+@functools.lru_cache(256)
+def size_of(nbytes: int) -> int:
+    """Bytes of the slots that ``nbytes`` go into: whole pages, and 64 sizes from each power of two to the next."""
+    step = max(_PAGE, 1 << max(0, (nbytes - 1).bit_length() - 7))
+    return max(1, -(-nbytes // step)) * step

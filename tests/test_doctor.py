@@ -1,0 +1,34 @@
+"""``nptransport doctor``: says what this host can do, and fails where something that is needed does not work."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from command_line import PROGRAM, events, run
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
+
+
+def test_it_looks_at_everything() -> None:
+    done = run("doctor", "--json")
+    found = {each["name"]: each for each in events(done.stdout)}
+    assert {"shared memory", "memory", "ipc", "tcp", "libzmq", "encryption", "open files", "huge pages"} <= set(found)
+    assert {each["state"] for each in found.values()} <= {"ok", "warning", "failed"}
+    assert done.returncode == any(each["state"] == "failed" for each in found.values())
+    lines = run("doctor").stdout
+    assert all(name in lines for name in found)
+
+
+@linux
+def test_a_host_that_lacks_something_fails_with_advice() -> None:
+    environment = {**os.environ, "NPTRANSPORT_SHM_DIR": "/proc/nobody/can/make/this"}
+    done = subprocess.run([*PROGRAM, "doctor", "--json"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    found = {each["name"]: each for each in map(json.loads, done.stdout.splitlines())}
+    assert found["shared memory"]["state"] == "failed"
+    assert found["shared memory"]["advice"]
+    assert found["tcp"]["state"] == "ok"
