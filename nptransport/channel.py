@@ -79,7 +79,7 @@ class Channel(Parts):
         super().__init__((context or zmq.Context.instance()).socket(kind))
         self.addresses: list[str] = []
         self._bound: list[str] = []
-        self._connected: list[str] = []
+        self._connected: dict[str, str] = {}  # as libzmq was told, and as we were
         self._door: Door | None = None
         self._retried = 0.0
         self._told: dict[str, str] = {}
@@ -158,7 +158,7 @@ class Channel(Parts):
             self._socket.connect(real)
         except zmq.ZMQError as error:
             raise refusal(address, error.errno, str(error)) from None
-        self._connected.append(real)
+        self._connected[real] = address
         self.addresses.append(address)
 
     # Use
@@ -331,12 +331,12 @@ class Channel(Parts):
             if due and given_up:
                 self._retried = now
                 self.connections.turned_away[at] = why, False  # until it succeeds, or is refused again
-                self._connect_anew(address)
+                self._connect_anew(socket_address(address))
 
     def _refusals(self) -> list[tuple[str, str, str, bool]]:
         """Addresses of ours where we were refused, as given and as libzmq says; why; whether libzmq has given up."""
         found = [(self._given(at), at, why, over) for at, (why, over) in list(self.connections.turned_away.items())]
-        return [(address, at, why, over) for address, at, why, over in found if address is not None]
+        return [(self._connected[real], at, why, over) for real, at, why, over in found if real is not None]
 
     def tell_refusals(self) -> None:
         """Report whom we have refused since; who came with a key has been reported with it."""

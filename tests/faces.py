@@ -161,6 +161,10 @@ def _folder():
     return Path(path)
 
 
+def as_zmq_knows_it(address):
+    return address.replace("shm://", "ipc://")
+
+
 def _make_address(transport):
     if transport == "tcp":
         return "tcp://127.0.0.1:0"
@@ -206,7 +210,7 @@ def sockets_of_zmq_fixture():
         socket = zmq.Context.instance().socket(kind)
         opened.callback(socket.close, 0)
         socket.rcvtimeo = PATIENCE * 1000
-        socket.connect(address.replace("shm://", "ipc://"))  # as ZeroMQ knows it
+        socket.connect(as_zmq_knows_it(address))
         return socket
 
     with opened:

@@ -8,7 +8,7 @@ import socket
 import numpy as np
 import pytest
 import zmq
-from faces import PATIENCE, address_fixture, face_fixture, wait_until  # noqa: F401
+from faces import PATIENCE, address_fixture, as_zmq_knows_it, face_fixture, wait_until  # noqa: F401
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,7 +65,7 @@ def push():
             # Addresses within the process belong to a context.
             owner = zmq.Context.instance() if address.startswith("inproc") else context
             sockets.append(owner.socket(zmq.PUSH))
-            sockets[-1].connect(address)
+            sockets[-1].connect(as_zmq_knows_it(address))
             return sockets[-1]
 
         yield connect

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import zmq
 from cable import cable_fixture  # noqa: F401
-from faces import PATIENCE, face_fixture, knows, new_wire_fixture, wait_until, wire_fixture  # noqa: F401
+from faces import PATIENCE, as_zmq_knows_it, face_fixture, knows, new_wire_fixture, wait_until, wire_fixture  # noqa: F401
 from test_junk_peers import STRANGERS, visit
 
 import nptransport as npt
@@ -85,7 +85,7 @@ def intrude(keys):
             INTRUDERS[who][1](socket, keys)
             if kind == zmq.SUB:
                 socket.subscribe(b"")
-            socket.connect(address)
+            socket.connect(as_zmq_knows_it(address))
             return socket
 
         yield connect
