@@ -165,7 +165,7 @@ def as_zmq_knows_it(address):
     return address.replace("shm://", "ipc://")
 
 
-def _make_address(transport):
+def make_address(transport):
     if transport == "tcp":
         return "tcp://127.0.0.1:0"
     return f"{transport}://{_folder()}/{next(_numbers)}"
@@ -174,25 +174,25 @@ def _make_address(transport):
 @pytest.fixture(name="address", params=["tcp", "ipc", "inproc", "shm"])
 def address_fixture(request):
     """An address to bind."""
-    return _make_address(request.param)
+    return make_address(request.param)
 
 
 @pytest.fixture(name="new_address", params=["tcp", "ipc", "inproc", "shm"])
 def new_address_fixture(request):
     """A function that gives an address to bind, another at each call, all of one transport."""
-    return functools.partial(_make_address, request.param)
+    return functools.partial(make_address, request.param)
 
 
 @pytest.fixture(name="wire", params=["tcp", "ipc", "shm"])
 def wire_fixture(request):
     """An address to bind that other processes can reach."""
-    return _make_address(request.param)
+    return make_address(request.param)
 
 
 @pytest.fixture(name="new_wire", params=["tcp", "ipc", "shm"])
 def new_wire_fixture(request):
     """A function that gives an address to bind that other processes can reach, another at each call."""
-    return functools.partial(_make_address, request.param)
+    return functools.partial(make_address, request.param)
 
 
 @pytest.fixture(name="socket_path")
@@ -220,7 +220,7 @@ def sockets_of_zmq_fixture():
 @pytest.fixture(name="sockets", params=["tcp", "ipc", "inproc"])
 def sockets_fixture(request):
     """``sockets(kind, kind)``: two sockets of pyzmq, the first bound and the second connected to it."""
-    address = _make_address(request.param)
+    address = make_address(request.param)
     opened = contextlib.ExitStack()
 
     def make(*kinds, context=None):

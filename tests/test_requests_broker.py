@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import threading
 from itertools import islice
@@ -11,7 +12,7 @@ import pytest
 import zmq
 from calling import calling_fixture, gate_fixture, remote_error, serve_fixture  # noqa: F401
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
-from faces import face_fixture, new_address_fixture, new_wire_fixture, sockets_of_zmq_fixture  # noqa: F401
+from faces import face_fixture, make_address, new_address_fixture, sockets_of_zmq_fixture  # noqa: F401
 
 import nptransport as npt
 
@@ -45,6 +46,12 @@ BROKER = """
     say(broker.backend)
     broker.serve()
 """
+
+
+@pytest.fixture(name="new_wire")
+def new_wire_fixture():
+    """A function that gives an address to bind. What differs between transports is tested with single servers."""
+    return functools.partial(make_address, "tcp")
 
 
 @pytest.fixture(name="broker")
