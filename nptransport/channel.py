@@ -399,9 +399,9 @@ class Channel(Parts):
         """Until every peer has read to the end. Nothing can be sent afterwards.
 
         libzmq drops what a reader has not yet taken from the system when the writer closes (its issue 4660). So we
-        close our direction only; the peer answers by closing its own once it has read everything.
+        close our direction only; the peer answers by closing its own once it has read everything. To unbind comes after
+        that: libzmq leaves the connections that came to the address with it, and whatever is still on its way to them.
         """
-        self._unbind()  # nobody comes anew; the connections that there are go on
         ended = self.connections.disconnects + self.connections.end_ours()
         while self.connections.refresh() and self.connections.disconnects < ended:
             yield Need.SETTLED
