@@ -7,6 +7,7 @@ which messages it claims and releases. Its end, however it comes, closes the con
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import socket
@@ -14,13 +15,9 @@ import struct
 import threading
 import time
 import weakref
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
-import numpy as np
-
-from .arrays import Buffer
-from .descriptor import ALIGNMENT, MOST_PIECES, Descriptor, Piece, write_entry
+from .descriptor import Descriptor, Piece, write_entry
 from .ending import close_at_end
 from .errors import AddressError
 from .folders import allowed_users, side_channel
@@ -32,12 +29,11 @@ from .protocol.claims import Claims
 from .service import Service, weakly
 from .sidechannel import GONE, HELLO, LEAVE, NAME, OFFER, RECORD, RELEASE, listen, peer_of
 
-__all__ = ["CROSSOVER", "Lender", "Lent", "Lot", "Peers", "lay_out", "shaped"]
+__all__ = ["CROSSOVER", "Lender", "Lot", "Peers"]
 
 CROSSOVER = 32 * 1024  # bytes of content from which shared memory is the quicker way
 # Messages that wait for a reader: as many, or that much. With more, the processor's cache holds them no more.
 _DEPTH, _DEPTH_BYTES = 4, 2**22
-_PIECE = 4096  # parts below this stay in the message
 _NOTHING = 2**32 - 1
 _WAIT = 60.0  # seconds that what nobody has fetched is kept for readers who were never heard of
 _READERS = 1024
@@ -167,16 +163,9 @@ class Lender:
             if slot is None:
                 self._settle()
                 slot = self._slots.pop(nbytes) or self._grow(nbytes)
-            while slot is not None:
-                # It was made invalid when it became free, and now we listen; a reader claims first, and then looks
-                # whether it is valid. So whoever comes late either holds it, or sees that it has come too late.
-                if slot.generation:
-                    self._listen()
-                if self._claims.forget(slot.generation):
-                    slot.generation = 0
-                    return slot
+            while slot is not None and not self._renew(slot):
                 slot = self._slots.pop(nbytes)
-            return None
+            return slot
 
     def take_now(self, nbytes: int) -> Slot | None:
         """As :meth:`take`, if that needs no thought."""
@@ -189,12 +178,18 @@ class Lender:
                 slot = self._slots.pop(nbytes)
                 if slot is None:
                     return None
-            if slot.generation:
-                self._listen()
-            if self._claims.forget(slot.generation):
-                slot.generation = 0
-                return slot
-            return None
+            return slot if self._renew(slot) else None
+
+    def _renew(self, slot: Slot) -> bool:
+        """Whether nobody holds what was in ``slot``. It was made invalid when it became free, and now we listen; a
+        reader claims first, and then looks whether it is valid. So whoever comes late either holds it, or sees that it
+        has come too late."""
+        if slot.generation:
+            self._listen()
+        if not self._claims.forget(slot.generation):
+            return False
+        slot.generation = 0
+        return True
 
     def _grow(self, nbytes: int) -> Slot | None:
         segment, gone = self._slots.grow(nbytes)
@@ -510,41 +505,4 @@ _lingering: set[Lender] = set()  # closed, and kept for readers who have yet to 
 
 def _is_passing(error: OSError) -> bool:
     """Whether a descriptor could not be handed over since too many are on their way."""
-    import errno
-
     return error.errno in (errno.ETOOMANYREFS, errno.EMFILE, errno.ENOBUFS, errno.ENOMEM)
-
-
-@dataclass
-class Lent:
-    """Memory that the caller writes a message into: a slot, or where there is none, what is copied when it is sent."""
-
-    array: np.ndarray[Any, Any]
-    memory: np.ndarray[Any, np.dtype[np.uint8]]
-    slot: Slot | None
-
-
-def shaped(
-    memory: np.ndarray[Any, Any], dtype: np.dtype[Any], shape: tuple[int, ...], nbytes: int, order: Literal["C", "F"]
-) -> np.ndarray[Any, Any]:
-    """An array of ``nbytes`` over the beginning of ``memory``."""
-    flat = memory[:nbytes].view(dtype) if nbytes else np.empty(shape, dtype)
-    return flat.reshape(shape, order=order)
-
-
-def lay_out(frames: list[Buffer]) -> tuple[list[Piece], int, list[Buffer]]:
-    """Where in a slot the large ones of a message's buffers go, how large that has to be, and the buffers that stay."""
-    if len(frames) == 2:
-        return [Piece(0, 0, len(frames[1]))], len(frames[1]), []
-    pieces: list[Piece] = []
-    stay: list[Buffer] = []
-    at = 0
-    least = min(_PIECE, max(map(len, frames[1:])))
-    for index, frame in enumerate(frames[1:]):
-        if len(frame) >= least and len(pieces) < MOST_PIECES:
-            at = -(-at // ALIGNMENT) * ALIGNMENT
-            pieces.append(Piece(index, at, len(frame)))
-            at += len(frame)
-        else:
-            stay.append(frame)
-    return pieces, at, stay

@@ -18,7 +18,8 @@ from .descriptor import Piece
 from .ending import close_at_end
 from .endpoint import Endpoint
 from .errors import AuthenticationError, MisuseError, Timeout
-from .lending import Lender, Lent, lay_out, shaped
+from .layout import Lent, lay_out, shaped
+from .lending import Lender
 from .limits import Limits
 from .log import warn
 from .memory.slots import Slot

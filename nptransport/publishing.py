@@ -15,7 +15,8 @@ from .connections import refused
 from .curve import Curve
 from .endpoint import Endpoint
 from .errors import MisuseError, Timeout
-from .lending import Lender, Lent, lay_out, shaped
+from .layout import Lent, lay_out, shaped
+from .lending import Lender
 from .limits import DEFAULT_LIMITS, Limits
 from .protocol.copies import begin, whole
 from .protocol.handle import FREE, SendHandle

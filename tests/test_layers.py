@@ -49,7 +49,7 @@ LAYERS = [
     {"protocol.relay", "protocol.window", "progress", "replies"},
     {"addresses", "guard", "steps", "ending", "service", "keys", "waking"},
     {"connections", "parts", "curve", "sidechannel"},
-    {"doorkeeper", "lending", "borrowing"},
+    {"doorkeeper", "lending", "borrowing", "layout"},
     {"channel"},
     {"asyncio.channel", "endpoint", "distributing"},
     {"producing", "receiving", "broadcasting"},

@@ -287,7 +287,11 @@ def test_what_the_dead_held_comes_back(address, spawn):
             reader = spawn(READER, address, 10)
             fill(producer)
             assert reader.hear()
+            before = producer.statistics().disconnects
             reader.kill()
+            wait_until(
+                lambda before=before: producer.statistics().disconnects > before
+            )  # or it may be given to the dead
             last = npt.Consumer(connect=address)
             producer.send(np.full(SIZE, -1), timeout=PATIENCE)
             while last.recv(timeout=PATIENCE)[0] != -1:

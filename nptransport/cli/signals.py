@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import nptransport as npt
+
 from .exits import Stop
 
-__all__ = ["Interruption", "interruptible"]
+__all__ = ["Interruption", "interruptible", "serve_until"]
+
+_LOOK = 0.2  # seconds between two looks whether somebody wants it to end
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -62,3 +66,13 @@ def interruptible() -> Iterator[Interruption]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def serve_until(interruption: Interruption, served: npt.Proxy | npt.Broker) -> None:
+    """Return when somebody has asked for the end, or ``served`` has come to its own."""
+    while not interruption:
+        try:
+            served.serve(timeout=_LOOK)
+            return
+        except npt.Timeout:
+            continue

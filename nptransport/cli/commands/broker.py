@@ -11,11 +11,9 @@ import nptransport as npt
 
 from ..exits import ExitCode, Stop
 from ..options import POSITIVE, as_limits, check_addresses, json_option, limit_option, security_option, tell_if_open
-from ..signals import Interruption, interruptible
+from ..signals import interruptible, serve_until
 
 __all__ = ["command"]
-
-_LOOK = 0.2  # seconds between two looks whether somebody wants it to end
 
 
 @click.command("broker", short_help="Give the tasks of clients to workers.")
@@ -70,7 +68,7 @@ def command(
     ):
         tell_if_open([*frontend, *backend], security)
         _say(as_json, "listening", frontend=broker.frontend, backend=broker.backend)
-        _serve(broker, interruption)
+        serve_until(interruption, broker)
         left = broker.close()
         statistics = asdict(broker.statistics())
         statistics["workers"] = len(statistics["workers"])
@@ -78,15 +76,6 @@ def command(
         if left:
             raise Stop(ExitCode.FAILED, f"{left} tasks were not done when it ended; their clients keep them")
     return ExitCode.OK
-
-
-def _serve(broker: npt.Broker, interruption: Interruption) -> None:
-    while not interruption:
-        try:
-            broker.serve(timeout=_LOOK)
-            return
-        except npt.Timeout:
-            continue
 
 
 def _say(as_json: bool, event: str, **facts: object) -> None:

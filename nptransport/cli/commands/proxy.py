@@ -11,11 +11,9 @@ import nptransport as npt
 
 from ..exits import ExitCode, Stop
 from ..options import as_limits, check_addresses, json_option, limit_option, security_option, tell_if_open
-from ..signals import Interruption, interruptible
+from ..signals import interruptible, serve_until
 
 __all__ = ["command"]
-
-_LOOK = 0.2  # seconds between two looks whether somebody wants it to end
 
 
 @click.command("proxy", short_help="Pass on what publishers send to who subscribes.")
@@ -75,7 +73,7 @@ def command(
     ):
         tell_if_open([*frontend, *backend], security)
         _say(as_json, "listening", frontend=proxy.frontend, backend=proxy.backend)
-        _serve(proxy, interruption)
+        serve_until(interruption, proxy)
         statistics = asdict(proxy.statistics())
         statistics["subscribers"] = len(statistics["subscribers"])
         lost = proxy.close()
@@ -83,15 +81,6 @@ def command(
         if lost:
             raise Stop(ExitCode.FAILED, f"{lost} or more messages had not been read by subscribers when it ended")
     return ExitCode.OK
-
-
-def _serve(proxy: npt.Proxy, interruption: Interruption) -> None:
-    while not interruption:
-        try:
-            proxy.serve(timeout=_LOOK)
-            return
-        except npt.Timeout:
-            continue
 
 
 def _say(as_json: bool, event: str, **facts: object) -> None:
