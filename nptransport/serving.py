@@ -35,7 +35,7 @@ MAX_BYTES = 2**28
 LINGER = 5.0
 SLICE = 0.1  # seconds after which who serves looks whether it is to end
 _LONGEST_TEXT = 100_000  # letters of an error
-PARTING = 1.0  # and for clients to have read to the end: one that does not read at all is not waited for any longer
+PARTING = 1.0  # and for clients to have read to the end, and for handlers to heed that they are cancelled, at the most
 RETRY = 0.005  # and after which it tries again to hand out an answer that found no room
 
 
@@ -278,6 +278,9 @@ class Serving(Receiving):
 
     def _try_answer(self, answer: Answer) -> bool:
         task, parcel = answer.task, answer.parcel
+        if self._channel.closed:  # the handler took longer than there was time
+            self._undelivered += 1
+            return True
         front = self._front(answer)
         copied = None if parcel.copied is parcel.frames else [*front, *parcel.copied]
         sent = self._channel.try_route([*front, *parcel.frames], copied)

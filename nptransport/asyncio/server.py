@@ -18,7 +18,7 @@ from ..errors import MisuseError, Timeout
 from ..limits import DEFAULT_LIMITS, Limits
 from ..methods import Failure, Method, Methods, set_current_call
 from ..protocol.desk import Task
-from ..serving import LINGER, MAX_BYTES, MAX_MESSAGES, RETRY, SLICE, Answer, Serving
+from ..serving import LINGER, MAX_BYTES, MAX_MESSAGES, PARTING, RETRY, SLICE, Answer, Serving
 from ..steps import LOOK, Need
 from .channel import Channel
 
@@ -117,6 +117,8 @@ class AwaitingServing(Serving):
             await asyncio.wait(self._handling, timeout=SLICE)
         for handling in self._handling:
             handling.cancel()
+        if self._handling:
+            await asyncio.wait(self._handling, timeout=PARTING)  # each hears of it, and says so to its client
         if self._pool is not None:
             self._pool.shutdown(wait=False)
             self._pool = None
@@ -157,7 +159,7 @@ class AwaitingServing(Serving):
         current = asyncio.current_task()
         if current is self._serving or current in self._handling:
             return
-        deadline = time.monotonic() + self._linger + 2 * SLICE
+        deadline = time.monotonic() + self._linger + 2 * PARTING
         while self._serving is not None and time.monotonic() < deadline:
             await asyncio.sleep(LOOK)
         if not channel.closed:
