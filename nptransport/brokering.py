@@ -34,8 +34,6 @@ MAX_MESSAGES = 10_000
 MAX_BYTES = 2**30
 INTERVAL = 1.0
 LINGER = 5.0
-
-PARTING = 1.0  # seconds for clients to have read to the end
 _HIGH_WATER = 1000
 _STOOD_STILL = (
     0.5  # seconds between two looks, beyond what it sleeps, after which silence is nobody's fault but its own
@@ -314,12 +312,7 @@ class Brokering:
             yield Need.SETTLED
         self._stop()
         if self._jobs.begun:
-            yield from self._clients.channel.draining()
-            until = time.monotonic() + PARTING
-            for need in self._clients.channel.parting():
-                if time.monotonic() > until:
-                    return
-                yield need
+            yield from self._clients.channel.answering()
 
     def _stop(self) -> None:
         self._closing = True

@@ -406,6 +406,12 @@ class Channel(Parts):
         while self.connections.refresh() and self.connections.disconnects < ended:
             yield Need.SETTLED
 
+    def answering(self) -> Steps[None]:
+        """Until whoever is still there has read all that was answered. Nothing can be sent afterwards."""
+        if not self.within_process and self.connections.refresh():
+            yield from self.draining()
+            yield from self.parting()
+
     def finish(self, steps: Steps[T], timeout: float) -> T:
         """As :meth:`run`, for the last ``steps``: every other use ends with ConnectionClosed from now on."""
         self._guard.enter()

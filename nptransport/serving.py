@@ -24,9 +24,8 @@ from .protocol.message import ServerStatistics
 from .protocol.parcels import Parcel, Parcels, gathered
 from .protocol.words import PREFIX, Form, Reader, Word, Writer
 from .receiving import Letter, Receiving
-from .steps import Steps
 
-__all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "PARTING", "Answer", "Serving"]
+__all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Answer", "Serving"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,7 +34,6 @@ MAX_BYTES = 2**28
 LINGER = 5.0
 SLICE = 0.1  # seconds after which who serves looks whether it is to end
 _LONGEST_TEXT = 100_000  # letters of an error
-PARTING = 1.0  # and for clients to have read to the end, and for handlers to heed that they are cancelled, at the most
 RETRY = 0.005  # and after which it tries again to hand out an answer that found no room
 
 
@@ -320,17 +318,6 @@ class Serving(Receiving):
         if dropped:
             warn("%s: closed with %d calls that were not begun", self._channel, len(dropped))
 
-    def _ending(self) -> Steps[None]:
-        """Until every client has read its answers."""
-        if self._channel.within_process or not self._channel.connections.refresh():
-            return
-        yield from self._channel.draining()
-        until = time.monotonic() + PARTING
-        for need in self._channel.parting():
-            if time.monotonic() > until:
-                return
-            yield need
-
     def _close_blocking(self) -> None:
         raise NotImplementedError
 
@@ -344,7 +331,7 @@ class Serving(Receiving):
         channel.closing = True
         try:
             if self._results or self._errors:
-                channel.go_on(self._ending(), max(0.0, deadline - time.monotonic()))
+                channel.go_on(channel.answering(), max(0.0, deadline - time.monotonic()))
         except Timeout as timeout:
             self._say_unsure(timeout)
         finally:

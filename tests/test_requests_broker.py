@@ -161,6 +161,18 @@ def test_a_broker_that_closes_lets_its_tasks_be_done(face, serve, calling, broke
     assert client.result(future) is True
 
 
+def test_a_broker_whose_clients_have_left_waits_for_nobody(face, serve, calling, broker):
+    serve({"double": lambda x: 2 * x}, kind="Worker", connect=broker.backend, interval=INTERVAL)
+    client = calling(connect=broker.frontend)
+    assert client.call("double", 1) == 2
+    client.close()
+    wait_until(lambda: broker.statistics().clients == 0)
+    closing = threading.Thread(target=lambda: face.run(broker.close(linger=3600)), daemon=True)
+    closing.start()
+    closing.join(PATIENCE)
+    assert not closing.is_alive()
+
+
 # Workers that are killed, stopped, and asked to end
 
 

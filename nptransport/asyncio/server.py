@@ -18,11 +18,13 @@ from ..errors import MisuseError, Timeout
 from ..limits import DEFAULT_LIMITS, Limits
 from ..methods import Failure, Method, Methods, set_current_call
 from ..protocol.desk import Task
-from ..serving import LINGER, MAX_BYTES, MAX_MESSAGES, PARTING, RETRY, SLICE, Answer, Serving
+from ..serving import LINGER, MAX_BYTES, MAX_MESSAGES, RETRY, SLICE, Answer, Serving
 from ..steps import LOOK, Need
 from .channel import Channel
 
 __all__ = ["AwaitingServing", "Server"]
+
+_HEEDING = 1.0  # seconds at the most for handlers to heed that they are cancelled
 
 
 class AwaitingServing(Serving):
@@ -118,7 +120,7 @@ class AwaitingServing(Serving):
         for handling in self._handling:
             handling.cancel()
         if self._handling:
-            await asyncio.wait(self._handling, timeout=PARTING)  # each hears of it, and says so to its client
+            await asyncio.wait(self._handling, timeout=_HEEDING)  # each hears of it, and says so to its client
         if self._pool is not None:
             self._pool.shutdown(wait=False)
             self._pool = None
@@ -140,7 +142,7 @@ class AwaitingServing(Serving):
         self._channel.closing = True
         try:
             if self._results or self._errors:
-                await self._channel.conclude(self._ending(), max(0.0, deadline - time.monotonic()))
+                await self._channel.conclude(self._channel.answering(), max(0.0, deadline - time.monotonic()))
         except Timeout as timeout:
             self._say_unsure(timeout)
         finally:
@@ -159,7 +161,7 @@ class AwaitingServing(Serving):
         current = asyncio.current_task()
         if current is self._serving or current in self._handling:
             return
-        deadline = time.monotonic() + self._linger + 2 * PARTING
+        deadline = time.monotonic() + self._linger + 2 * _HEEDING
         while self._serving is not None and time.monotonic() < deadline:
             await asyncio.sleep(LOOK)
         if not channel.closed:
