@@ -38,7 +38,7 @@ _RETRY = 1.0  # seconds after which we try again where we were refused, as someb
 _SLICE = 0.1  # seconds after which a blocked call looks whether another thread has closed the endpoint
 
 
-class Channel(Parts):
+class Channel(Guard, Parts):
     """A socket bound and connected, guarded against use by two threads at once and in forked children."""
 
     def __init__(
@@ -73,10 +73,8 @@ class Channel(Parts):
         self.tell_holders: Callable[[], str] | None = None
         """Says who holds memory, for errors."""
         self._released = threading.Event()
-        self._guard = Guard(self)
-        self.closed = False
-        self.closing = False
-        super().__init__((context or zmq.Context.instance()).socket(kind))
+        Guard.__init__(self)
+        Parts.__init__(self, (context or zmq.Context.instance()).socket(kind))
         self.addresses: list[str] = []
         self._bound: list[str] = []
         self._connected: dict[str, str] = {}  # as libzmq was told, and as we were
@@ -191,10 +189,17 @@ class Channel(Parts):
 
     def receive(self, timeout: float | None) -> bytes:
         """First part of the next message, waited for; Timeout after ``timeout`` seconds (None: no end)."""
-        deadline, left = None if timeout is None else Deadline(timeout, self.situation), timeout
+        waited = 0.0
+        if timeout is None or timeout >= _SLICE:
+            try:
+                return self._begin(0)  # as mostly, without a call or a clock on the way
+            except zmq.Again:
+                waited = _SLICE
+                self.check_open()
+                self.look()
+        deadline, left = Deadline(timeout, self.situation, waited), None if timeout is None else timeout - waited
         while (first := self.receive_for_a_while(left)) is None:
-            if deadline is not None:
-                left = deadline.left(Need.READABLE)
+            left = deadline.left(Need.READABLE)
         return first
 
     def receive_for_a_while(self, most: float | None) -> bytes | None:
@@ -255,33 +260,10 @@ class Channel(Parts):
         if not self._released.is_set():
             self._released.set()
 
-    def enter(self) -> None:
-        """Begin to use the socket; ConnectionClosed or MisuseError if that cannot be."""
-        if self.closing:
-            self.check_open()
-        self._guard.enter()
-
-    def leave(self) -> None:
-        self._guard.leave()
-        if self.closed:
-            self._destroy_if_unused()
-
-    def _destroy_if_unused(self) -> None:
-        # Whoever is inside does it on leaving: never two threads at once.
-        if self._guard.try_enter():
-            try:
-                self.destroy()
-            finally:
-                self._guard.leave()
-
     @property
     def descriptor(self) -> int:
         """A file descriptor that is readable when something may have happened to the socket."""
         return int(self._socket.fileno())
-
-    @property
-    def is_forked(self) -> bool:
-        return self._guard.is_forked
 
     def check_usable(self) -> None:
         """ConnectionClosed, or MisuseError in a forked child."""
@@ -289,8 +271,8 @@ class Channel(Parts):
         self.check_open()
 
     def check_not_forked(self) -> None:
-        if self._guard.is_forked:
-            self._guard.refuse_fork()
+        if self.is_forked:
+            self.refuse_fork()
 
     def check_open(self) -> None:
         if self.closing:
@@ -414,17 +396,17 @@ class Channel(Parts):
 
     def finish(self, steps: Steps[T], timeout: float) -> T:
         """As :meth:`run`, for the last ``steps``: every other use ends with ConnectionClosed from now on."""
-        self._guard.enter()
+        self.enter(ending=True)
         self.closing = True
         try:
             return self.go_on(steps, timeout, self.look)
         finally:
-            self._guard.leave()
+            self.leave()
 
     def close(self) -> None:
         """Close now, or as soon as the thread that is using the socket notices."""
         self.closing = self.closed = True
-        self._destroy_if_unused()
+        self.destroy_if_unused()
 
     def _unbind(self) -> None:
         """Give the addresses back, so that who comes next finds them free."""

@@ -40,10 +40,10 @@ __all__ = [
 ]
 
 VERSION = 1
-_HEAD = packing.pack("npt") + packing.pack(VERSION)  # stands behind the first byte of every metadata part
-ALONE = b"\x83" + _HEAD  # begins the metadata of one array with an envelope
-_ALONE_BARE = b"\x82" + _HEAD  # and of one without
-BODY = 1 + len(_HEAD)  # where the entries begin, that of the envelope first
+HEAD = packing.pack("npt") + packing.pack(VERSION)  # stands behind the first byte of every metadata part
+ALONE = b"\x83" + HEAD  # begins the metadata of one array with an envelope
+_ALONE_BARE = b"\x82" + HEAD  # and of one without
+BODY = 1 + len(HEAD)  # where the entries begin, that of the envelope first
 _MAPS = [bytes([0x80 | entries]) for entries in range(16)]
 
 # Streams repeat few layouts; a peer that never repeats one cannot fill memory with them.
@@ -88,7 +88,7 @@ class Encoder:
             tree = packing.pack(lowering.lower(payload, self.limits.max_nesting))
             self._check_document(tree, extensions=True)
             buffers, body = lowering.buffers, _entry("parts", lowering.layouts) + _entry("tree", tree)
-        metadata = _MAPS[1 + bool(envelope) + (1 if alone else 2)] + _HEAD + envelope + body
+        metadata = _MAPS[1 + bool(envelope) + (1 if alone else 2)] + HEAD + envelope + body
         self._check_size("max_metadata_bytes", len(metadata))
         self._check_document(metadata, extensions=False)
         self._check_size("max_total_bytes", len(metadata) + sum(map(len, buffers)))
@@ -125,7 +125,7 @@ class Decoder:
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         self._known: dict[bytes, Plan] = {}
-        self._envelopes = EnvelopeReader(_HEAD)
+        self._envelopes = EnvelopeReader(HEAD)
 
     def decode(self, frames: Sequence[Any]) -> Any:
         """The payload of ``[topic?, metadata, buffer, ...]``."""
@@ -178,9 +178,9 @@ class Decoder:
         shared, rest = split_entry(rest)
         entries = metadata[0] - (envelope is not None) - (shared is not None)
         plan = self._known.get(rest)
-        if plan is not None and plan.entries == entries and metadata.startswith(_HEAD, 1):
+        if plan is not None and plan.entries == entries and metadata.startswith(HEAD, 1):
             return plan, envelope, shared
-        if not metadata.startswith(_HEAD[:-1], 1):
+        if not metadata.startswith(HEAD[:-1], 1):
             raise DecodeError.of("metadata", expected="a map whose first key is npt", found=f"{metadata[:24]!r}")
         values = packing.unpack(metadata, self.limits)
         version = values["npt"]

@@ -9,7 +9,16 @@ from typing import Any
 from . import packing
 from .errors import DecodeError
 
-__all__ = ["ENTRY_SIZE", "MOST", "Envelope", "EnvelopeReader", "EnvelopeWriter", "read_envelope"]
+__all__ = [
+    "ENTRY_SIZE",
+    "MOST",
+    "NUMBERS_AT",
+    "Envelope",
+    "EnvelopeReader",
+    "EnvelopeWriter",
+    "read_envelope",
+    "read_numbers",
+]
 
 _SOURCE_LENGTH = 16
 MOST = 2**64 - 1
@@ -17,7 +26,8 @@ MOST = 2**64 - 1
 # The entry as our encoder writes it: text of 16, uint 64, float 64, so that every field has a fixed place.
 _PREFIX = packing.pack("envelope") + bytes([0x93, 0xA0 | _SOURCE_LENGTH])
 _NUMBERS = struct.Struct(">QBd")
-ENTRY_SIZE = len(_PREFIX) + _SOURCE_LENGTH + 1 + _NUMBERS.size
+NUMBERS_AT = len(_PREFIX) + _SOURCE_LENGTH + 1  # where in an entry they begin
+ENTRY_SIZE = NUMBERS_AT + _NUMBERS.size
 _UINT64, _FLOAT64 = 0xCF, 0xCB
 _FOREVER = float("inf")
 _SOURCES = 1024  # remembered; a peer that is another one with each message cannot fill memory
@@ -42,6 +52,14 @@ def read_envelope(entry: Any) -> Envelope:
     raise DecodeError.of("envelope", expected="[source, sequence, sent_at]", found=f"{entry!r:.80}")
 
 
+def read_numbers(metadata: bytes, at: int) -> tuple[int, float] | None:
+    """Sequence and time of an entry as our encoder writes it; None if they are none. ``at``: where they are."""
+    sequence, float_, sent_at = _NUMBERS.unpack_from(metadata, at)
+    if float_ == _FLOAT64 and -_FOREVER < sent_at < _FOREVER and sequence < MOST:
+        return sequence, sent_at
+    return None
+
+
 class EnvelopeReader:
     """Splits metadata whose envelope is written as :class:`EnvelopeWriter` writes it, without unpacking the rest.
 
@@ -52,7 +70,7 @@ class EnvelopeReader:
     def __init__(self, head: bytes) -> None:
         self._head = head
         self._at = at = 1 + len(head)
-        self._numbers_at = at + len(_PREFIX) + _SOURCE_LENGTH + 1
+        self._numbers_at = at + NUMBERS_AT
         self._end = at + ENTRY_SIZE
         self._sources: dict[bytes, str] = {}
 
@@ -63,9 +81,9 @@ class EnvelopeReader:
         if source is None:
             source = self._read_source(start)
         if source is not None and len(metadata) >= self._end:
-            sequence, float_, sent_at = _NUMBERS.unpack_from(metadata, self._numbers_at)
-            if float_ == _FLOAT64 and -_FOREVER < sent_at < _FOREVER and sequence < MOST:
-                return (source, sequence, sent_at), metadata[self._end :]
+            numbers = read_numbers(metadata, self._numbers_at)
+            if numbers is not None:
+                return (source, *numbers), metadata[self._end :]
         return None, metadata[self._at :]
 
     def _read_source(self, start: bytes) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from threading import get_ident
 
 from .errors import MisuseError
 
@@ -33,12 +34,14 @@ _forks = _Forks()
 class Guard:
     """Entered for each use. One thread after the other is fine; two at once, or a forked child, are a MisuseError.
 
-    Args:
-        what: names the endpoint in errors.
+    What is guarded derives from this, and names itself in errors by its ``str``.
     """
 
-    def __init__(self, what: object) -> None:
-        self._what = what
+    def __init__(self) -> None:
+        self.closing = False
+        """Whether nobody may begin to use it any more."""
+        self.closed = False
+        """Whether it is to be destroyed once nobody uses it."""
         self._lock = threading.Lock()
         self._thread: int | None = None
         self._process = os.getpid()
@@ -49,23 +52,40 @@ class Guard:
         """Whether this is a child of the process that made the endpoint."""
         return self._forks_before != _forks.count
 
-    def enter(self) -> None:
+    def enter(self, *, ending: bool = False) -> None:
+        """Begin to use the socket; ConnectionClosed or MisuseError if that cannot be. ``ending``: for the last time."""
+        if self.closing and not ending:
+            self.check_open()
         if self._forks_before != _forks.count:
             self.refuse_fork()
         if not self._lock.acquire(False):
             self._refuse_thread()
-        self._thread = threading.get_ident()
-
-    def try_enter(self) -> bool:
-        """Enter if nobody is in."""
-        return not self.is_forked and self._lock.acquire(False)
+        self._thread = get_ident()
 
     def leave(self) -> None:
         self._lock.release()
+        if self.closed:
+            self.destroy_if_unused()
+
+    def destroy_if_unused(self) -> None:
+        """Whoever is inside does it on leaving: never two threads at once."""
+        if not self.is_forked and self._lock.acquire(False):
+            try:
+                self.destroy()
+            finally:
+                self._lock.release()
+
+    def check_open(self) -> None:
+        """ConnectionClosed if it is used no more."""
+        raise NotImplementedError
+
+    def destroy(self) -> None:
+        """Close now."""
+        raise NotImplementedError
 
     def refuse_fork(self) -> None:
         raise MisuseError(
-            f"{self._what}: made in process {self._process}, used in its forked child {os.getpid()}; sockets do not "
+            f"{self}: made in process {self._process}, used in its forked child {os.getpid()}; sockets do not "
             "survive a fork: make one in the child (and prefer the spawn start method)",
             expected=f"process {self._process}",
             found=f"process {os.getpid()}",
@@ -75,7 +95,7 @@ class Guard:
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         mine, user = threading.current_thread().name, names.get(self._thread, "another")
         raise MisuseError(
-            f"{self._what}: used by thread {mine} while thread {user} uses it; give each thread its own, or hold a "
+            f"{self}: used by thread {mine} while thread {user} uses it; give each thread its own, or hold a "
             "lock around each call",
             expected=f"thread {user}",
             found=f"thread {mine}",

@@ -40,12 +40,13 @@ class Deadline:
 
     Args:
         situation: says, for the error, whose deadline it was and how things stand.
+        waited: seconds of them that have passed already.
     """
 
-    def __init__(self, timeout: float | None, situation: Callable[[str], str]) -> None:
+    def __init__(self, timeout: float | None, situation: Callable[[str], str], waited: float = 0.0) -> None:
         self._timeout = timeout
         self._situation = situation
-        self._at = None if timeout is None else time.monotonic() + timeout
+        self._at = None if timeout is None else time.monotonic() + timeout - waited
 
     def at_most(self, seconds: float) -> float:
         """``seconds``, or what is left if that is less."""

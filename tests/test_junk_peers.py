@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import socket
 
@@ -13,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nptransport as npt
+from nptransport.codec import ALONE, BODY, Encoder
+from nptransport.envelope import EnvelopeWriter
 
 METADATA, PART = [bytes(frame) for frame in npt.encode(np.arange(3))]
 NEST = [bytes(frame) for frame in npt.encode({"a": np.arange(3), "b": [np.zeros(2), "text"]})]
@@ -109,6 +112,44 @@ def test_iteration_skips_junk_and_says_so(face, address, push, caplog):
             break
     assert consumer.statistics().malformed == len(JUNK)
     assert len([record for record in caplog.records if "skipped" in record.getMessage()]) == len(JUNK)
+
+
+def test_junk_that_looks_like_a_message_before(face, address, push):
+    """The short cut for repeated layouts refuses what the long way refuses, and numbers go on behind it."""
+    consumer = face.consumer(bind=address)
+    socket = push(consumer.address)
+    writer = EnvelopeWriter("0123456789abcdef", ALONE)
+    body = Encoder().encode(np.arange(3))[0][BODY:]
+
+    def numbered(sequence, sent_at=1.5):
+        writer.sequence = sequence
+        return writer.metadata(sent_at, bytes(body))
+
+    for sequence in range(3):
+        socket.send_multipart([numbered(sequence), PART])
+        assert consumer.recv().tolist() == [0, 1, 2]
+    malformed = [
+        [numbered(3)],
+        [numbered(3), PART[:-1]],
+        [numbered(3), PART + b"\0"],
+        [numbered(3), PART, PART],
+        [numbered(3), PART, numbered(4), PART],
+        [numbered(3, math.nan), PART],
+        [numbered(3, math.inf), PART],
+        [numbered(2**64 - 1), PART],
+        [numbered(3)[:-1], PART],
+        [numbered(3) + b"\0", PART],
+        [b"\x84" + numbered(3)[1:], PART],
+    ]
+    for message in malformed:
+        socket.send_multipart(message)
+        with pytest.raises(npt.DecodeError):
+            consumer.recv()
+    socket.send_multipart([numbered(5, 2.5), PART])
+    message = consumer.recv_message()
+    assert (message.sequence, message.sent_at, message.source) == (5, 2.5, "0123456789abcdef")
+    statistics = consumer.statistics()
+    assert (statistics.messages, statistics.malformed, statistics.missed) == (4, len(malformed), 2)
 
 
 @pytest.mark.parametrize("parts", [[bytes(20_000)], [*good(0)[:1], bytes(20_000)], [NEST[0], bytes(8000), bytes(8000)]])

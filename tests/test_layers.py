@@ -24,7 +24,7 @@ LAYERS = [
     {"arrays", "values", "envelope", "descriptor"},
     {"tree"},
     {"codec"},
-    {"blob", "sockets"},
+    {"blob", "sockets", "repeats"},
     {"memory", "memory.pool", "memory.leases", "memory.allocator", "memory.segments"},
     {"memory.slots", "folders"},
     {

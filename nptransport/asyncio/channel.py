@@ -144,8 +144,8 @@ class Channel(channel.Channel):
                 timer.cancel()
 
     def _enter_loop(self) -> None:
-        if self._guard.is_forked:
-            self._guard.refuse_fork()
+        if self.is_forked:
+            self.refuse_fork()
         loop = asyncio.get_running_loop()
         if loop is self._loop:
             return

@@ -21,13 +21,18 @@ class Inbox:
         self._next: dict[str, int] = {}
 
     def received(self, envelope: Envelope | None, nbytes: int) -> None:
+        if envelope is not None:
+            self.received_from(envelope[0], envelope[1], nbytes)
+        else:
+            self.messages += 1
+            self.nbytes += nbytes
+
+    def received_from(self, source: str, sequence: int, nbytes: int) -> None:
         self.messages += 1
         self.nbytes += nbytes
-        if envelope is not None:
-            source, sequence, _ = envelope
-            if self._next.get(source) != sequence:
-                self._jump(source, sequence)
-            self._next[source] = sequence + 1
+        if self._next.get(source) != sequence:
+            self._jump(source, sequence)
+        self._next[source] = sequence + 1
 
     def _jump(self, source: str, sequence: int) -> None:
         expected = self._next.get(source)

@@ -1,0 +1,72 @@
+"""The short cut for repeated metadata never says anything else than the decoder."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from same import difference
+from strategies import arrays
+
+from nptransport.codec import ALONE, Decoder, Encoder
+from nptransport.envelope import EnvelopeWriter
+from nptransport.errors import DecodeError
+from nptransport.repeats import Repeats
+
+
+def opened(metadata):
+    try:
+        return Decoder().open(metadata)
+    except DecodeError:
+        return None
+
+
+def learnt(metadata):
+    repeats = Repeats()
+    plan, envelope, shared = Decoder().open(metadata)
+    assert shared is None
+    repeats.learn(metadata, envelope, plan)
+    return repeats
+
+
+@given(arrays())
+@settings(max_examples=300, deadline=None)
+def test_a_repeated_array_is_built_as_the_long_way_builds_it(array):
+    encoder, writer = Encoder(), EnvelopeWriter("0123456789abcdef", ALONE)
+    first, *_ = encoder.encode(array, writer.entry(1.0))
+    repeats = learnt(bytes(first))
+    writer.sequence = 7
+    metadata, *parts = [bytes(frame) for frame in encoder.encode(array, writer.entry(2.0))]
+    repeat = repeats.find(metadata)
+    if repeat is not None:
+        assert (repeat.source, repeat.sequence, repeat.sent_at) == ("0123456789abcdef", 7, 2.0)
+        assert [repeat.nbytes] == [len(part) for part in parts]
+        built = repeat.build(parts[0])
+        assert not built.flags.writeable
+        assert difference(Decoder().decode([metadata, *parts]), built) is None
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<f4", ">f4", "c16", "M8[us]", "U3", "S5", [("a", "i4"), ("b", "f8", 2)]])
+@pytest.mark.parametrize("shape", [(5,), (2, 3), ()])
+def test_most_arrays_take_it(dtype, shape):
+    array, writer = np.zeros(shape, dtype), EnvelopeWriter("0123456789abcdef", ALONE)
+    metadata = bytes(Encoder().encode(array, writer.entry(1.0))[0])
+    assert (learnt(metadata).find(metadata) is None) == (np.dtype(dtype).kind == "U")  # whose elements are looked at
+
+
+@given(st.data())
+@settings(max_examples=700, deadline=None)
+def test_metadata_that_was_changed_is_what_the_decoder_says(data):
+    writer = EnvelopeWriter("0123456789abcdef", ALONE)
+    metadata = bytearray(Encoder().encode(np.zeros((2, 3), "f4"), writer.entry(1.0))[0])
+    repeats = learnt(bytes(metadata))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(metadata) - 1))
+        metadata[at : at + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
+    repeat = repeats.find(bytes(metadata))
+    if repeat is not None:
+        plan, envelope, shared = opened(bytes(metadata))
+        assert envelope == (repeat.source, repeat.sequence, repeat.sent_at)
+        assert shared is None
+        assert [(each.dtype, each.shape) for each in plan.layouts] == [(np.dtype("f4"), (2, 3))]
