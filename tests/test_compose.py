@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 PATIENCE = 300.0  # seconds for containers to start and end, and for the job
 BUILD = 900.0  # seconds to make the image where nothing of it is there yet
 KILLED = 137
+SHORT = 12  # digits of a container's id that are its host name, too
 
 pytestmark = pytest.mark.docker
 
@@ -96,7 +97,7 @@ def project_fixture(tmp_path: Path) -> Iterator[Project]:
 def test_nothing_is_lost_with_a_worker(project: Project) -> None:
     project.up("--scale", "worker=4", "--exit-code-from", "client", "client")
     wait_until(lambda: "checked 20 of 200" in project.said(), PATIENCE)
-    killed = sorted(project.workers())[0]
+    killed = project.compose("ps", "--quiet", "worker").split()[0][:SHORT]
     run("docker", "exec", killed, "sh", "-c", "kill -STOP -1")  # all but tini: so that it dies with a task
     wait_until(lambda: project.workers().get(killed, 1), PATIENCE)
     run("docker", "kill", "--signal", "KILL", killed)
