@@ -23,7 +23,7 @@ from .folders import allowed_users, side_channel
 from .log import warn
 from .memory.segments import Mapping
 from .service import Service
-from .sidechannel import GONE, HELLO, LEAVE, NAME, OFFER, RECORD, RELEASE, connect, peer_of
+from .sidechannel import GONE, HELLO, LEAVE, NAME, OFFER, RECORD, RELEASE, connect, named, peer_of
 from .steps import wait_for
 
 __all__ = ["Borrower"]
@@ -76,7 +76,7 @@ class Borrower:
             process, user = peer_of(connection)
             if user not in self._users:
                 connection.close()
-                raise _lost(f"process {process} of user {user}, of whom nothing is taken")
+                raise _lost(f"{named(process)} of user {user}, of whom nothing is taken")
             try:
                 connection.send(HELLO + self._reader)
                 with self._lock:

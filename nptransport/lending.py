@@ -27,7 +27,7 @@ from .memory.segments import Segment
 from .memory.slots import Slot, Slots
 from .protocol.claims import Claims
 from .service import Service, weakly
-from .sidechannel import GONE, HELLO, LEAVE, NAME, OFFER, RECORD, RELEASE, listen, peer_of
+from .sidechannel import GONE, HELLO, LEAVE, NAME, OFFER, RECORD, RELEASE, listen, named, peer_of
 
 __all__ = ["CROSSOVER", "Lender", "Lot", "Peers"]
 
@@ -50,7 +50,7 @@ class _Reader:
         self.unsent: list[tuple[bytes, int | None]] = []
 
     def __str__(self) -> str:
-        return f"process {self.pid}"
+        return named(self.pid)
 
 
 class Lot:
@@ -387,7 +387,7 @@ class Lender:
             return
         pid, user = peer_of(connection)
         if user not in self._users or len(self._readers) >= _READERS:
-            warn("%s: process %d of user %d is not let at the shared memory", self._name, pid, user)
+            warn("%s: %s of user %d is not let at the shared memory", self._name, named(pid), user)
             connection.close()
             return
         connection.setblocking(False)

@@ -15,7 +15,7 @@ import time
 
 from .folders import side_channel
 
-__all__ = ["GONE", "HELLO", "LEAVE", "NAME", "OFFER", "RECORD", "RELEASE", "connect", "listen", "peer_of"]
+__all__ = ["GONE", "HELLO", "LEAVE", "NAME", "OFFER", "RECORD", "RELEASE", "connect", "listen", "named", "peer_of"]
 
 HELLO = b"npt-shm\x01"
 NAME = 8
@@ -63,6 +63,11 @@ def peer_of(connection: socket.socket) -> tuple[int, int]:
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     process, user, _ = _CREDENTIALS.unpack(credentials)
     return process, user
+
+
+def named(process: int) -> str:
+    """What to call a process in messages to people."""
+    return f"process {process}" if process else "a process of another container"  # which has no number in this one
 
 
 def _sweep(folder: str) -> None:

@@ -45,10 +45,10 @@ class Child:
         hear = sys.stdin.readline
     """
 
-    def __init__(self, script, args):
+    def __init__(self, script, args, within=()):
         source = textwrap.dedent(self._PRELUDE) + textwrap.dedent(script)
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", source, *map(str, args)],
+            [*within, sys.executable, "-W", "error", "-c", source, *map(str, args)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -118,11 +118,14 @@ class Child:
 
 @pytest.fixture(name="spawn")
 def spawn_fixture():
-    """``spawn(script, *args)`` runs a script in another process, which ends with the test."""
+    """``spawn(script, *args)`` runs a script in another process, which ends with the test.
+
+    ``within=`` is a command that runs another one, as ``ip netns exec NAME``.
+    """
     children = []
 
-    def spawn(script, *args):
-        children.append(Child(script, args))
+    def spawn(script, *args, within=()):
+        children.append(Child(script, args, within))
         return children[-1]
 
     yield spawn

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import wait_until
+
+import nptransport as npt
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ALONE = [
@@ -41,7 +45,7 @@ def test_every_example_is_tested() -> None:
     assert sorted(path.name for path in EXAMPLES.glob("*.py")) == sorted(ALONE + PAIRED)
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.py")), ids=lambda path: path.name)
 def test_example_is_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 40
 
@@ -80,3 +84,31 @@ def test_camera_and_viewer(tmp_path: Path, source: str, frames: int) -> None:
     counts = re.search(r"showed (\d+) frames, skipped (\d+), missed (\d+)", output(viewer))
     assert counts is not None
     assert sum(map(int, counts.groups())) == frames
+
+
+def test_what_the_containers_run(tmp_path: Path) -> None:
+    for package in ("scipy", "skimage"):
+        pytest.importorskip(package)
+    stream, memory = f"ipc://{tmp_path}/stream", f"shm://{tmp_path}/memory"
+    pairs = [("subscriber", "publisher", stream), ("detector", "camera", memory)]
+    running = {}
+    with npt.Broker(frontend=f"ipc://{tmp_path}/front", backend=f"ipc://{tmp_path}/back") as broker:
+        worker = [sys.executable, "-m", "nptransport", "worker", "filters", "--connect", broker.backend]
+        pool = subprocess.Popen(worker, cwd=EXAMPLES / "containers", stderr=subprocess.PIPE, text=True)
+        try:
+            for checks, sends, address in pairs:
+                running[checks] = start(f"containers/{checks}.py", address, str(tmp_path / checks))
+                running[sends] = start(f"containers/{sends}.py", address)
+            assert "8 pictures blurred, all as here" in output(start("containers/job.py", broker.frontend, "8"))
+            for checks, sends, _ in pairs:
+                wait_until((tmp_path / checks).exists)
+                for name in (sends, checks):
+                    running[name].send_signal(signal.SIGTERM)
+                    assert re.search(r"[1-9]\d* frames", output(running[name]))
+            pool.terminate()
+            assert "8 results, 0 errors" in pool.communicate(timeout=60)[1]
+            assert pool.returncode == 0
+        finally:
+            for process in (pool, *running.values()):
+                process.kill()
+                process.communicate()
