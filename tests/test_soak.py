@@ -12,6 +12,7 @@ import pytest
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
+from soak.__main__ import main  # noqa: E402
 from soak.checker import judge, judge_folder  # noqa: E402
 from soak.history import History, Process, Run, Tail  # noqa: E402
 from soak.scenario import draw_lanes  # noqa: E402
@@ -255,20 +256,38 @@ def test_a_history_without_lanes():
     assert rules(Run({}, Process("director"))) == {"idle"}
 
 
-def test_histories_are_read_as_they_were_written(tmp_path):
-    for name, each in {**push().processes, "director": push().director}.items():
-        tail = Tail(tmp_path / f"{name}.jsonl")
-        history = History(tmp_path, name)
+def write(run, folder):
+    for name, each in {**run.processes, "director": run.director}.items():
+        history = History(folder, name)
         for entry in each.entries:
             history.note(entry["event"], **{key: value for key, value in entry.items() if key not in ("event", "at")})
         history.close()
-        assert tail.count("got", "offered") == len(each.all("got")) + len(each.all("offered"))
-        assert tail.count("got", "offered") == 0
+
+
+def test_histories_are_read_as_they_were_written(tmp_path):
+    tail = Tail(tmp_path / f"{P}.jsonl")
+    assert tail.count("offered") == 0
+    write(push(), tmp_path)
+    assert tail.count("offered", "got") == 10
+    assert tail.count("offered", "got") == 0
     with open(tmp_path / f"{P}.jsonl", "a") as file:
         file.write('{"event": "offe')  # killed amid it
     findings = judge_folder(tmp_path)
     assert findings.counts["sent"] == 10
     assert findings.counts["received"] == 9
+
+
+@pytest.mark.parametrize("missed", [1, 0])
+def test_the_command_judges_a_folder_and_says_so_by_its_status(tmp_path, monkeypatch, capsys, missed):
+    run = push()
+    change(run, C, "counts", missed=missed)
+    for each in (run.director, *run.processes.values()):
+        for entry in each.entries:
+            entry.pop("at")  # as they are written now, all within a moment
+    write(run, tmp_path)
+    monkeypatch.setattr(sys, "argv", ["soak", "--check", str(tmp_path)])
+    assert main() == 1 - missed
+    assert f"{1 - missed} violations" in capsys.readouterr().out
 
 
 def test_an_episode_is_drawn_from_its_seed():

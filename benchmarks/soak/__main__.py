@@ -21,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:1] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
 
 from soak.checker import judge_folder  # noqa: E402
 from soak.director import Episode  # noqa: E402
@@ -42,7 +42,7 @@ def summary(counts: Counter[str], unknown: Counter[str]) -> str:
 
 
 def soak(minutes: float, seed: int, first: int, seconds: float) -> int:
-    print(f"seed {seed}, {minutes:g} minutes")
+    print(f"seed {seed}, {minutes:g} minutes", flush=True)
     started, faults, violations = time.monotonic(), 0, 0
     counts: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
@@ -66,7 +66,8 @@ def soak(minutes: float, seed: int, first: int, seconds: float) -> int:
         sys.stdout.flush()
         number += 1
     print(summary(counts, unknown))
-    print(f"seed {seed}: {number - first} episodes, {faults} faults, {violations} violations")
+    verdict = "all promises kept" if not violations else "BROKEN"
+    print(f"seed {seed}: {number - first} episodes, {faults} faults, {violations} violations: {verdict}")
     return min(violations, 1)
 
 

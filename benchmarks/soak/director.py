@@ -52,11 +52,13 @@ class Episode:
         watch = threading.Thread(target=self._watch, args=(over,))
         for thread in (*threads, watch):
             thread.start()
-        over.wait(self._seconds)
-        over.set()
-        for thread in (*threads, watch):
-            thread.join()
-        self.history.close()
+        try:
+            over.wait(self._seconds)
+        finally:
+            over.set()
+            for thread in (*threads, watch):
+                thread.join()
+            self.history.close()
 
     def _watch(self, over: threading.Event) -> None:
         while not over.wait(SAMPLE):
@@ -202,6 +204,14 @@ class Playing:
     # The play
 
     def play(self, over: threading.Event) -> None:
+        try:
+            self._play(over)
+        finally:
+            for process in self._processes.values():  # none, unless something has gone wrong here
+                process.kill()
+                process.wait()
+
+    def _play(self, over: threading.Event) -> None:
         for slot in self._lane.slots:
             self._start(slot)
         self._await_opening(list(self._lane.slots))
