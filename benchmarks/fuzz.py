@@ -70,6 +70,7 @@ def keep(target: str, frames: list[str], error: str) -> Path:
 
 
 def fuzz(targets: list[str], total: int, seed: int, processes: int) -> int:
+    print(f"seed {seed}: {total:,} inputs on {processes} processors", file=sys.stderr)
     started, done, found = time.monotonic(), dict.fromkeys(targets, 0), 0
     told = started
     with multiprocessing.get_context("spawn").Pool(processes) as pool:

@@ -175,8 +175,9 @@ class Brokering:
         self._jobs.tick(now)
 
     def _bury(self) -> None:
-        for peer in self._workers.departed():
-            self._jobs.worker_gone(peer)
+        gone = list(self._workers.departed())
+        if gone:
+            self._jobs.worker_gone(*gone)
         for peer in self._clients.departed():
             self._jobs.client_gone(peer)
 

@@ -1,10 +1,11 @@
-"""A cable between two ends of a TCP connection: it can be cut, and it can go silent without a word to either."""
+"""A cable between two ends of a TCP connection: it can be cut, be slow, and go silent without a word to either."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+import time
 
 import pytest
 from children import PATIENCE
@@ -15,6 +16,8 @@ class Cable:
 
     def __init__(self, address, *, notes=False, fuses=None):
         self._fuses = fuses  # gives, for each connection, the bytes after which it is cut; None for never
+        self.delay = 0.0
+        """Seconds for which each piece is held up."""
         self.passed = bytearray() if notes else None
         """What has passed in either direction."""
         host, port = address.removeprefix("tcp://").split(":")
@@ -46,7 +49,7 @@ class Cable:
                     near.close()
                     continue
                 far.settimeout(None)
-                line = _Line(near, far, self.passed, None if self._fuses is None else next(self._fuses))
+                line = _Line(self, near, far, None if self._fuses is None else next(self._fuses))
                 with self._lock:
                     self._lines.append(line)
                     self.accepted += 1
@@ -55,25 +58,30 @@ class Cable:
 
     def cut(self):
         """End the connections that there are, both ends at once; whoever connects anew is served."""
+        assert self.cut_all()
+
+    def cut_all(self):
+        """The same, where there may be none; how many there were."""
         with self._lock:
             lines, self._lines = self._lines, []
-        assert lines
         for line in lines:
             line.end()
+        return len(lines)
 
     def fall_silent(self):
         """Forward nothing more on the connections that there are; those that come anew are served."""
+        assert self.silence_all()
+
+    def silence_all(self):
+        """The same, where there may be none; how many there are."""
         with self._lock:
-            assert self._lines
             for line in self._lines:
                 line.silent.set()
+            return len(self._lines)
 
     def close(self):
         self._open = False
-        with self._lock:
-            lines, self._lines = self._lines, []
-        for line in lines:
-            line.end()
+        self.cut_all()
         with contextlib.suppress(OSError):
             socket.create_connection(self._server.getsockname()).close()  # wakes accept
         self._server.close()
@@ -82,10 +90,10 @@ class Cable:
 
 
 class _Line:
-    def __init__(self, near, far, passed, fuse):
+    def __init__(self, cable, near, far, fuse):
+        self._cable = cable
         self._ends = near, far
         self._left = fuse
-        self._passed = passed
         self.silent = threading.Event()
         self._ended = threading.Event()
 
@@ -95,8 +103,10 @@ class _Line:
                 if self.silent.is_set():
                     self._ended.wait()  # neither end hears of it: nothing is taken, nothing is closed
                     return
-                if self._passed is not None:
-                    self._passed += data
+                if self._cable.delay:
+                    time.sleep(self._cable.delay)
+                if self._cable.passed is not None:
+                    self._cable.passed += data
                 if self._left is not None:
                     data = data[: self._left]
                     self._left -= len(data)

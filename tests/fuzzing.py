@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import json
 import random
-import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fuzz_memory
+import fuzz_requests
 import msgpack
 import numpy as np
-from hostile import HEAD, check_error, pack, touch
+from fuzz_invariant import LIMITS, Frames, Violation, judge, refused, timed
+from hostile import HEAD, pack
 
 import nptransport as npt
 from nptransport.codec import Decoder
@@ -35,40 +36,6 @@ HERE = Path(__file__).parent
 FOUND = HERE / "fuzz_found"
 BATCH = 2000
 """Inputs that are made from one another; each batch begins anew from the corpus."""
-MOST_SECONDS = 0.010
-
-LIMITS = npt.Limits(max_total_bytes=2**20, max_metadata_bytes=2**16, max_items=2000, max_nesting=24, max_fields=64)
-
-Frames = list[bytes]
-
-
-class Violation(AssertionError):
-    """An input that does not keep the invariant."""
-
-
-def timed(function: Callable[[], Any]) -> Any:
-    """What ``function`` gives or the DecodeError that it raises; Violation if it takes too long, every time."""
-    fastest = None
-    for _ in range(5):  # another process, or a page that comes from disk, is not the decoder's doing
-        started = time.thread_time_ns()
-        try:
-            result = function()
-        except npt.DecodeError as error:
-            result = error
-        taken = (time.thread_time_ns() - started) / 1e9
-        fastest = taken if fastest is None else min(fastest, taken)
-        if fastest < MOST_SECONDS:
-            return result
-    raise Violation(f"{fastest * 1000:.1f} ms")
-
-
-def judge(result: Any, parts: list[Any]) -> str:
-    """Check what came out; a word for it, the same for like outcomes."""
-    if isinstance(result, npt.DecodeError):
-        check_error(result)
-        return re.sub(r"[0-9]+|'[^']*'|b\"[^\"]*\"", "#", str(result))[:120]
-    touch(result, [np.frombuffer(part, "u1") for part in parts], LIMITS.max_items)
-    return type(result).__name__ + (str(result.dtype.kind) if isinstance(result, np.ndarray) else "")
 
 
 # Targets: each takes frames and gives a word for what came of it
@@ -122,8 +89,7 @@ def word(frames: Frames) -> str:
         raise Violation(f"{hello} is no tag")
     result = timed(lambda: Word.unpack(document))
     if isinstance(result, npt.DecodeError):
-        check_error(result)
-        return re.sub(r"[0-9]+|'[^']*'", "#", str(result))[:100]
+        return refused(result)
     if not 0 <= result.interval <= 3600 or Word.unpack(result.pack()) != result:
         raise Violation(f"{result} is no word")
     return f"word of {min(len(result.positions), 3)}"
@@ -203,11 +169,16 @@ TARGETS: dict[str, Callable[[], Callable[[Frames], str]]] = {
     "copy": lambda: copy,
     "ledger": lambda: ledger,
     "audience": lambda: audience,
+    **fuzz_memory.TARGETS,
+    **fuzz_requests.TARGETS,
 }
 
 
-SHARES = {"decode": 5, "odd buffers": 2, "loads": 5, "stream": 3, "word": 2, "copy": 1, "ledger": 1, "audience": 1}
-"""How many of 20 inputs each gets: the last two take many frames, and as many times as long."""
+SHARES = {"decode": 5, "odd buffers": 2, "loads": 5, "stream": 3, "word": 2, "request word": 2}
+"""How many of 26 inputs a target gets, where that is not one: state machines take many frames, and as many times as
+long."""
+for _target in TARGETS:
+    SHARES.setdefault(_target, 1)
 
 
 # Where inputs come from
@@ -244,6 +215,8 @@ def corpus() -> dict[str, list[Frames]]:
         "copy": [[topic + part[0], *part[1:]] for topic in (b"", b"camera/left") for part in wrapped],
         "ledger": [words, streams, [*words, *streams]],
         "audience": [notices[start::5] for start in range(5)] + [notices[::-3], notices[:8] * 2],
+        **fuzz_memory.corpus(),
+        **fuzz_requests.corpus(),
     }
 
 

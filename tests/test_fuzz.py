@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fuzz_memory
+import fuzz_requests
 import fuzzing
 import pytest
 
 import nptransport as npt
 
+BATCHES = dict.fromkeys((*fuzz_memory.TARGETS, *fuzz_requests.TARGETS), 1)
 FOUND = {name: (target, frames) for name, target, frames in fuzzing.found()}
 
 
@@ -14,7 +17,7 @@ FOUND = {name: (target, frames) for name, target, frames in fuzzing.found()}
 def test_a_few_thousand_inputs(target):
     """The invariant stands at the top of fuzzing.py."""
     violations = []
-    for batch in range(2):
+    for batch in range(BATCHES.get(target, 2)):
         fuzzing.inputs(target, 1, batch, fuzzing.BATCH, lambda frames, error: violations.append((error, frames)))
     assert not violations
 

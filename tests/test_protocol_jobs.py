@@ -209,6 +209,24 @@ def test_a_task_that_three_workers_died_of_becomes_an_error():
     assert len(jobs) == 0
 
 
+def test_workers_whose_network_ends_together_do_not_take_a_task_along():
+    jobs = Jobs("broker", INTERVAL, 100, 1000, 0.0)
+    workers = [b"w%d" % index for index in range(4)]
+    for again in range(2):
+        for worker in workers:
+            jobs.worker_ready(worker, Word("ready", ("w", 1, 1.0), 0), {"a": "a()"}, 10.0 * again)
+        jobs.client_says(b"c", Word("call", ("a", 1, 1), 1), [b"x"], 1, 10.0 * again)
+        drain(jobs)
+        if again:
+            jobs.client_says(b"c", Word("alive", (1.0,), 0), [], 0, 19.5)
+            jobs.tick(19.9)  # the workers are silent, all of them
+        else:
+            jobs.worker_gone(*workers)
+        assert not [word for _, word in drain(jobs) if word.kind in ("task", "error")]
+        assert len(jobs) == 1
+    assert jobs.lost_workers == 8
+
+
 def test_tasks_of_what_nobody_ever_offered_are_refused_after_a_while():
     jobs = Jobs("broker", INTERVAL, 100, 1000, 0.0)
     jobs.client_says(b"c", Word("call", ("nothing", 1, 1), 1), [b"x"], 1, 0.0)

@@ -20,7 +20,11 @@ COMMANDS = {
     "siege": (["siege.py", "--junk", "60", "--handshakes", "60"], r"served 121 times of 121; messages of strangers: 0"),
     "siege in the open": (["siege.py", "--junk", "60", "--open"], r"served 61 times of 61; messages of strangers: 0"),
     "leaks": (["leaks.py", "--cycles", "30"], r"threads: (\d+) before, \1 after"),
-    "cuts": (["cuts.py", "--cuts", "10"], r"publish: .* 0 unaccounted\n(.*\n)*push: .* 0 unaccounted"),
+    "cuts": (
+        ["cuts.py", "--cuts", "10"],
+        r"publish: .* 0 unaccounted\n(.*\n)*push: .* 0 unaccounted\n"
+        r"requests: .* lost 0, twice 0, wrong 0;.*\nworkers: .* lost 0, twice 0, wrong 0;",
+    ),
 }
 
 

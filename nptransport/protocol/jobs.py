@@ -241,10 +241,11 @@ class Jobs:
         worker.failed += not done
         self._forget(job)
 
-    def worker_gone(self, peer: bytes) -> None:
-        """It has died, or seems to have."""
-        self.lost_workers += peer in self._workers
-        self._lose(peer, by_death=True)
+    def worker_gone(self, *peers: bytes) -> None:
+        """They have died, or seem to have. None is given what another had: that would count as its death, too."""
+        for peer in peers:
+            self.lost_workers += peer in self._workers
+            self._lose(peer, by_death=True)
         self._deal()
 
     def _lose(self, peer: bytes, *, by_death: bool = False) -> None:
@@ -299,9 +300,9 @@ class Jobs:
 
     def tick(self, now: float) -> None:
         """Look who is silent, and speak to who is there."""
-        for peer, worker in list(self._workers.items()):
-            if now - worker.heard > _MISSES * worker.interval:
-                self.worker_gone(peer)
+        silent = [peer for peer, each in self._workers.items() if now - each.heard > _MISSES * each.interval]
+        if silent:
+            self.worker_gone(*silent)
         for peer, client in list(self._clients.items()):
             if now - client.heard > _MISSES * client.interval:
                 self.client_gone(peer)

@@ -1,0 +1,170 @@
+"""Rules for streams: right content, nothing twice, sent = received + reported missed."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from .findings import Findings
+from .history import Entry, Process, Run
+
+__all__ = ["judge_publish", "judge_push"]
+
+MARKS = 2 * 64 + 256  # messages that the high-water marks on a way allow, with ZeroMQ's batches on top
+ON_THE_WAY = 2**23  # bytes that the system's buffers of a connection, and of the cable in it, may hold
+OVERHEAD = 300  # bytes of a message beside its array
+CUTS = ("cut", "cut_at_bytes", "delay", "fall_silent", "junk")
+
+Key = tuple[str, Any, int]  # sender, topic, number
+
+
+def judge_push(run: Run, lane: Entry, findings: Findings) -> None:
+    name = lane["lane"]
+    producers, consumers = run.of(name, "producer"), run.of(name, "consumer")
+    offers = _judge_content(run, lane, producers, consumers, findings)
+    windows = {each.name: _windows(each) for each in consumers}
+    for consumer in consumers:
+        counts = consumer.last("counts")
+        gaps = sum(high + 1 - low - seen for low, high, seen in windows[consumer.name].values())
+        if counts is not None and counts["missed"] != gaps:
+            findings.break_("accounts", consumer.name, f"{counts['missed']} reported missed, {gaps} are")
+        findings.counts["missed"] += gaps
+    for producer in producers:
+        numbers = {number for sender, _, number in offers if sender == producer.name}
+        for spans in windows.values():
+            low, high, _ = spans.get(producer.name, (0, -1, 0))
+            numbers -= set(range(low, high + 1))
+        numbers -= {entry["number"] for entry in producer.all("refused")}
+        if numbers:
+            _excuse(run, lane, producer, numbers, offers, findings)
+
+
+def _windows(consumer: Process) -> dict[str, tuple[int, int, int]]:
+    """By producer: the first and the last number that came, and how many came."""
+    numbers: dict[str, set[int]] = defaultdict(set)
+    for entry in consumer.all("got"):
+        numbers[entry["sender"]].add(entry["number"])
+    return {sender: (min(each), max(each), len(each)) for sender, each in numbers.items()}
+
+
+def _excuse(
+    run: Run, lane: Entry, producer: Process, numbers: set[int], offers: dict[Key, Entry], findings: Findings
+) -> None:
+    """What neither came nor was reported by a consumer: only a death, a cut or a close that says so may do that."""
+    begun, ended = producer.entries[0]["at"], producer.entries[-1]["at"]
+    closed = producer.last("closed")
+    # Each connection that ended, by a death at either end or amid it, had its own share on the way.
+    faults = run.faults(lane["lane"], lambda f: f["ended"] >= begun - 1 and f["begun"] <= ended + 1)
+    breaks = [f for f in faults if f["kind"] != "stop_one"]
+    if closed is not None and not breaks:
+        if len(numbers) > closed["in_doubt"]:
+            text = f"{len(numbers)} neither received nor reported, {closed['in_doubt']} in doubt: {_some(numbers)}"
+            findings.break_("lost", producer.name, text)
+        else:
+            findings.unknown["in doubt when the sender closed"] += len(numbers)
+        return
+    connections = sum(20 if f["kind"] in ("cut_at_bytes", "junk") else 1 for f in breaks) + 1
+    nbytes = sum(offers[producer.name, None, number]["nbytes"] + OVERHEAD for number in numbers)
+    if len(numbers) > MARKS * connections and nbytes > ON_THE_WAY * connections:
+        text = f"{len(numbers)} of {nbytes} bytes lost with {connections} connections: {_some(numbers)}"
+        findings.break_("bound", producer.name, text)
+    findings.unknown["on the way when an end was killed" if closed is None else "lost with a connection"] += len(
+        numbers
+    )
+
+
+def judge_publish(run: Run, lane: Entry, findings: Findings) -> None:
+    name = lane["lane"]
+    publishers, subscribers = run.of(name, "publisher"), run.of(name, "subscriber")
+    _judge_content(run, lane, publishers, subscribers, findings)
+    for subscriber in subscribers:
+        counts = subscriber.last("counts")
+        if counts is None:
+            continue
+        senders = {entry["source"]: entry["sender"] for entry in subscriber.all("got")}
+        got = Counter((entry["source"], entry["topic"]) for entry in subscriber.all("got"))
+        highest: dict[tuple[str, str], int] = {}
+        for entry in subscriber.all("got"):
+            highest[entry["source"], entry["topic"]] = entry["number"]  # they come in order, which is judged above
+        for stream in counts["streams"]:
+            where = f"{subscriber.name} of {senders.get(stream['source'], '?')} {stream['topic']}"
+            key = stream["source"], stream["topic"]
+            fates = stream["received"] + stream["skipped"] + stream["stale"] + stream["missed"]
+            if fates != stream["sent"]:
+                findings.break_("accounts", where, f"{stream['sent']} sent, {fates} accounted for")
+            if stream["received"] != got.pop(key, 0):
+                findings.break_("accounts", where, f"{stream['received']} said to be received, which is wrong")
+            if key in highest and stream["first"] + stream["sent"] <= highest[key]:
+                findings.break_(
+                    "accounts", where, f"{stream['sent']} sent since {stream['first']}, {highest[key]} came"
+                )
+            findings.counts["missed"] += stream["missed"]
+            findings.counts["skipped"] += stream["skipped"]
+            sender = run.processes.get(senders.get(stream["source"], ""))
+            if sender is not None:
+                _judge_end(run, subscriber, stream, sender, where, findings)
+        for (source, topic), count in got.items():
+            findings.break_("accounts", subscriber.name, f"{count} of {source} {topic}, of which it reports nothing")
+
+
+def _judge_end(
+    run: Run, subscriber: Process, stream: Entry, publisher: Process, where: str, findings: Findings
+) -> None:
+    """How far a subscriber's account goes: to the end, if both were there then and nothing was done to them."""
+    following = stream["first"] + stream["sent"]
+    offered = sum(entry["topic"] == stream["topic"] for entry in publisher.all("offered"))
+    if following > offered:
+        findings.break_("accounts", where, f"{following} sent, {offered} are")
+    closed, counts = publisher.last("closed"), subscriber.last("counts")
+    assert counts is not None
+    if following < offered:
+        if closed is not None and closed["drained"] and counts["drained"]:
+            findings.break_("lost", where, f"{offered - following} at the end neither received nor reported")
+        else:
+            findings.unknown["sent after the last word to a subscriber"] += offered - following
+
+
+def _judge_content(
+    run: Run, lane: Entry, senders: Iterable[Process], receivers: Iterable[Process], findings: Findings
+) -> dict[Key, Entry]:
+    """What came is what was sent, once, in order; what was sent."""
+    name = lane["lane"]
+    offers: dict[Key, Entry] = {
+        (sender.name, entry.get("topic"), entry["number"]): entry
+        for sender in senders
+        for entry in sender.all("offered")
+    }
+    seen: Counter[Key] = Counter()
+    mortal = bool(run.faults(name, lambda f: f["kind"] in ("kill_one", "restart_one", "restart_all")))
+    for receiver in receivers:
+        newest: dict[tuple[str, Any], int] = {}
+        again: set[Key] = set()
+        for entry in receiver.all("got"):
+            stream = entry["sender"], entry["topic"]
+            key = *stream, entry["number"]
+            if key not in offers or offers[key]["crc"] != entry["crc"]:
+                findings.break_("content", receiver.name, f"{key} is not what was sent")
+            if entry["sequence"] != entry["number"]:
+                findings.break_("content", receiver.name, f"{key} has the sequence {entry['sequence']}")
+            if key in again or (lane["pattern"] == "push" and seen[key]):
+                findings.break_("twice", receiver.name, f"{key}")
+            elif entry["number"] < newest.get(stream, -1):
+                findings.break_("order", receiver.name, f"{key} after {newest[stream]}")
+            again.add(key)
+            seen[key] += 1
+            newest[stream] = max(newest.get(stream, -1), entry["number"])
+        findings.counts["received"] += len(again)
+        findings.counts[f"events of {name}"] += len(again)
+        for entry in receiver.all("changed"):
+            findings.break_("content", receiver.name, f"an array that was held has changed: {entry['number']}")
+        malformed = receiver.all("malformed")
+        if malformed and not (lane["transport"] == "shm" and mortal):
+            findings.break_("content", receiver.name, f"{len(malformed)} malformed: {malformed[0]['text']}")
+        findings.unknown["in memory that went with its sender"] += len(malformed)
+    findings.counts["sent"] += len(offers)
+    return offers
+
+
+def _some(numbers: set[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)[:5])) + (" ..." if len(numbers) > 5 else "")
