@@ -126,6 +126,7 @@ class Client(Requesting):
             raise
         if first is not None and first[-8:] == head[-8:] and first[:-8] == self._result_start:
             self._calls.begun += 1
+            call.number, call.attempts = number, 1
             self._end(call, True, len(first))
             return call
         with self._lock:
@@ -343,10 +344,11 @@ class Client(Requesting):
             self._changed.notify_all()
         if not hasattr(self, "_waker"):
             channel.close()
-            return
-        self._wake()
-        with self._leading:
-            channel.close()
+        else:
+            self._wake()
+            with self._leading:
+                channel.close()
+        self._stop_exchange(0)
 
     def __enter__(self) -> Client:
         return self

@@ -1,17 +1,12 @@
-"""The sender's side of shared memory: slots to write into, and a side channel where readers fetch and return them.
+"""The sender's side of shared memory: slots to write into, and the account of who holds which.
 
-A reader connects to the side channel when it first meets a message that lies here. It is given the segments, then says
-which messages it claims and releases. Its end, however it comes, closes the connection, and what it held is free.
+Where readers come, are handed the memory and say what they hold is ``readers``; what follows from that is
+``protocol.claims``.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-import select
-import socket
-import struct
 import threading
 import time
 import weakref
@@ -19,15 +14,12 @@ from typing import Protocol
 
 from .descriptor import Descriptor, Piece, write_entry
 from .ending import close_at_end
-from .errors import AddressError
-from .folders import allowed_users, side_channel
 from .log import warn
 from .memory.leases import Readings
-from .memory.segments import Segment
 from .memory.slots import Slot, Slots
 from .protocol.claims import Claims
+from .readers import Readers
 from .service import Service, weakly
-from .sidechannel import GONE, HELLO, LEAVE, NAME, OFFER, RECORD, RELEASE, listen, peer_of
 
 __all__ = ["CROSSOVER", "Lender", "Lot", "Peers"]
 
@@ -36,21 +28,6 @@ CROSSOVER = 32 * 1024  # bytes of content from which shared memory is the quicke
 _DEPTH, _DEPTH_BYTES = 4, 2**22
 _NOTHING = 2**32 - 1
 _WAIT = 60.0  # seconds that what nobody has fetched is kept for readers who were never heard of
-_READERS = 1024
-_WORDS = struct.Struct("<Q")
-
-
-class _Reader:
-    """A connection to somebody who reads."""
-
-    def __init__(self, connection: socket.socket, pid: int) -> None:
-        self.connection, self.pid = connection, pid
-        self.greeted = False
-        self.rest = b""
-        self.unsent: list[tuple[bytes, int | None]] = []
-
-    def __str__(self) -> str:
-        return f"process {self.pid}"
 
 
 class Lot:
@@ -80,44 +57,40 @@ class Lender:
         folder: where the side channel's socket is to be.
         max_bytes: of shared memory, all slots together; one message larger than that travels alone.
         peers: who is connected to the endpoint, whether they have come here or not. None: all copies are addressed,
-            and who has gone is told by :meth:`forget`.
+            and who has gone is told by :meth:`forget`, or is seen here.
+        keep: seconds, up to twice as many, that a copy waits for an addressee who does not fetch it; None: no end.
     """
 
-    def __init__(self, name: str, folder: str, max_bytes: int, peers: Peers | None) -> None:
-        self._name, self._peers = name, peers
+    def __init__(
+        self, name: str, folder: str, max_bytes: int, peers: Peers | None, *, keep: float | None = None
+    ) -> None:
+        self._name, self._peers, self._keep = name, peers, keep
         self._disconnects = 0 if peers is None else peers.disconnects
         self.identity = os.urandom(8)
-        self._users = allowed_users()
         self._slots = Slots(max_bytes)
         self._claims: Claims[Slot] = Claims()
-        self._readers: dict[int, _Reader] = {}
         self._lock = threading.RLock()
         self._closed_at: float | None = None
         self._linger = 0.0
         self._attentive = False
         self._lost = 0
+        self._tidied = time.monotonic()
         self.nbytes = 0
         """Bytes of messages that have been sent and are not free again, without those that are exempt."""
         self._ended = False
-        self._path = side_channel(folder, self.identity)
         self._process = os.getpid()
-        try:
-            self._listener = listen(folder, self.identity, for_others=len(self._users) > 1)
-        except OSError as error:
-            raise AddressError(
-                f"{name}: cannot make a socket in {folder} ({error.strerror}), at which memory is handed out; make the "
-                "folder one that you may write to",
-                address=name,
-            ) from None
-        self._words = select.epoll()  # what readers say
-        self._news = select.epoll()  # who comes and who goes: what the thread looks at, and nothing else wakes it
-        self._news.register(self._listener, select.EPOLLIN)
-        self._service = Service(f"shared memory of {name}", [self._news.fileno()], self._work)
+        self._readers = Readers(name, folder, self.identity, self._claims)
+        self._service = Service(f"shared memory of {name}", [self._readers.news], self._work)
 
     @property
     def descriptor(self) -> int:
         """Readable when a reader has said something: a slot may be free."""
-        return self._words.fileno()
+        return self._readers.words
+
+    @property
+    def path(self) -> str:
+        """Of the socket at which the memory is handed out."""
+        return self._readers.path
 
     def look(self) -> None:
         """Take note of who has gone."""
@@ -156,6 +129,8 @@ class Lender:
     def take(self, nbytes: int) -> Slot | None:
         """A slot for ``nbytes``; None while there is none. TransportError if the system has no memory for it."""
         with self._lock:
+            if self._closed_at is not None:
+                return None
             slot = self._slots.pop(nbytes)
             if slot is None:
                 self._listen()
@@ -194,10 +169,10 @@ class Lender:
     def _grow(self, nbytes: int) -> Slot | None:
         segment, gone = self._slots.grow(nbytes)
         for each in gone:
-            self._tell(RECORD.pack(GONE, each.number), None)
+            self._readers.withdraw(each)
         if segment is None:
             return None
-        self._tell(RECORD.pack(OFFER, segment.number), segment)
+        self._readers.offer(segment)
         return self._slots.pop(nbytes)
 
     def give_back(self, slot: Slot) -> None:
@@ -233,15 +208,18 @@ class Lender:
             self.nbytes -= slot.used
             slot.stamp(0, 0)
 
-    # Messages of which each copy is addressed
+    # Messages that are kept while copies of them may be sent
 
     def begin(self, slot: Slot, pieces: list[Piece]) -> tuple[bytes, Lot]:
         """The entry for the message in ``slot``, of which copies may be sent for as long as the lot is kept."""
         last = pieces[-1]
         with self._lock:
-            slot.stamp(self._claims.next(), last.offset + last.nbytes)
-            self._claims.begin(slot.generation, slot, slot.used)
-            self.nbytes += slot.used
+            if self._ended:  # meanwhile, by another thread: nobody gets it
+                slot.used = last.offset + last.nbytes
+            else:
+                slot.stamp(self._claims.next(), last.offset + last.nbytes)
+                self._claims.begin(slot.generation, slot, slot.used)
+                self.nbytes += slot.used
         entry = write_entry(Descriptor(self.identity, slot.segment.number, slot.index, slot.generation, pieces))
         lot = Lot(slot)
         weakref.finalize(lot, weakly(self._end_lot), slot).atexit = False
@@ -253,18 +231,21 @@ class Lender:
                 self._claims.end(slot.generation)
                 self._sort_in()
 
-    def address(self, lot: Lot, to: bytes, account: Readings) -> None:
+    def address(self, lot: Lot, to: bytes, account: Readings | None = None) -> None:
         """A copy is sent to ``to``, whose ``account`` it is counted in."""
         with self._lock:
-            account.add(lot.nbytes)
-            self._claims.address(lot.generation, to, account)
+            if not self._ended:
+                if account is not None:
+                    account.add(lot.nbytes)
+                self._claims.address(lot.generation, to, account)
 
-    def take_back(self, lot: Lot, to: bytes, account: Readings) -> None:
+    def take_back(self, lot: Lot, to: bytes, account: Readings | None = None) -> None:
         """That copy could not be sent."""
         with self._lock:
-            account.add(-lot.nbytes, -1)
-            self._claims.take_back(lot.generation, to)
-            self._sort_in()
+            if not self._ended:
+                if self._claims.take_back(lot.generation, to) and account is not None:
+                    account.add(-lot.nbytes, -1)
+                self._sort_in()
 
     def forget(self, to: bytes) -> None:
         """An addressee has gone."""
@@ -284,56 +265,14 @@ class Lender:
         with self._lock:
             if wanted is not self._attentive and not self._ended:
                 self._attentive = wanted
-                if wanted:
-                    self._news.register(self._words, select.EPOLLIN)
-                else:
-                    self._news.unregister(self._words)
+                self._readers.attend(wanted)
 
-    # Readers
+    # What readers have said
 
     def _listen(self) -> None:
-        """Take in what readers have said. To be called with the lock held."""
-        heard = self._words.poll(0)
-        if not heard:
-            return
-        for descriptor, _ in heard:
-            reader = self._readers[descriptor]
-            try:
-                words = reader.connection.recv(65536)
-            except BlockingIOError:
-                continue
-            except OSError:
-                words = b""
-            if not words:
-                self._part_from(reader)
-            elif not self._heed(reader, words):
-                warn("%s: %s broke the rules of the side channel, and is cut off", self._name, reader)
-                self._part_from(reader)
-        self._sort_in()
-
-    def _heed(self, reader: _Reader, words: bytes) -> bool:
-        if reader.rest:
-            words = reader.rest + words
-        if not reader.greeted:
-            if len(words) < len(HELLO) + NAME:
-                reader.rest = words
-                return HELLO.startswith(words[: len(HELLO)])
-            if not words.startswith(HELLO):
-                return False
-            reader.greeted = True
-            self._claims.join(reader, words[len(HELLO) : len(HELLO) + NAME])
-            words = words[len(HELLO) + NAME :]
-        whole = len(words) & ~7
-        reader.rest = words[whole:]
-        claims = self._claims
-        for (word,) in _WORDS.iter_unpack(words[:whole]):
-            if word == LEAVE:
-                claims.leave(reader)
-            elif word & RELEASE:
-                claims.release(reader, word ^ RELEASE)
-            else:
-                claims.claim(reader, word)
-        return True
+        """Take it in. To be called with the lock held."""
+        if self._readers.hear():
+            self._sort_in()
 
     def _settle(self) -> None:
         """Find out what has been lost with readers who have gone."""
@@ -353,75 +292,22 @@ class Lender:
             slot.invalidate()
             self._slots.push(slot)
 
-    def _part_from(self, reader: _Reader) -> None:
-        descriptor = reader.connection.fileno()
-        del self._readers[descriptor]
-        self._words.unregister(descriptor)
-        self._news.unregister(descriptor)
-        reader.connection.close()
-        if reader.greeted:
-            self._claims.gone(reader)
-            self._sort_in()
-
     def _work(self) -> bool:
         """What the thread does: let in who comes, and let go of who has gone."""
         with self._lock:
             if self._ended:
                 return False
-            for descriptor, _ in self._news.poll(0):
-                if descriptor == self._listener.fileno():
-                    self._accept()
+            self._readers.admit(self._slots.segments.values())
             self._listen()
-            for reader in list(self._readers.values()):
-                if reader.unsent:
-                    self._flush(reader)
+            self._readers.flush()
+            if self._keep is not None and time.monotonic() - self._tidied > self._keep:
+                self._tidied = time.monotonic()
+                self._claims.give_up_old()
+                self._sort_in()
             self._end_if_done()
         if self._ended:
             self._stop()
         return True
-
-    def _accept(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
-        pid, user = peer_of(connection)
-        if user not in self._users or len(self._readers) >= _READERS:
-            warn("%s: process %d of user %d is not let at the shared memory", self._name, pid, user)
-            connection.close()
-            return
-        connection.setblocking(False)
-        reader = self._readers[connection.fileno()] = _Reader(connection, pid)
-        self._words.register(connection, select.EPOLLIN)
-        self._news.register(connection, 0)  # its end, and nothing else
-        for segment in self._slots.segments.values():
-            self._send(reader, RECORD.pack(OFFER, segment.number), segment)
-
-    def _tell(self, record: bytes, segment: Segment | None) -> None:
-        for reader in self._readers.values():
-            self._send(reader, record, segment)
-
-    def _send(self, reader: _Reader, record: bytes, segment: Segment | None) -> None:
-        # A duplicate, as the segment may be given up before a slow reader has been told of it.
-        reader.unsent.append((record, None if segment is None else os.dup(segment.descriptor)))
-        self._flush(reader)
-
-    def _flush(self, reader: _Reader) -> None:
-        while reader.unsent:
-            record, descriptor = reader.unsent[0]
-            try:
-                if descriptor is None:
-                    reader.connection.send(record)
-                else:
-                    socket.send_fds(reader.connection, [record], [descriptor])
-            except BlockingIOError:
-                return  # the thread tries again
-            except OSError as error:
-                if error.errno is not None and reader.connection.fileno() >= 0 and _is_passing(error):
-                    return
-            reader.unsent.pop(0)
-            if descriptor is not None:
-                os.close(descriptor)
 
     def situation(self) -> str:
         """Who holds how much, for errors."""
@@ -469,23 +355,14 @@ class Lender:
     def _end(self) -> None:
         self._ended = True
         _lingering.discard(self)
-        with contextlib.suppress(OSError):
-            os.unlink(self._path)
-        self._listener.close()
-        for reader in self._readers.values():
-            for _, descriptor in reader.unsent:
-                if descriptor is not None:
-                    os.close(descriptor)
-            reader.connection.close()
-        self._readers.clear()
+        self._readers.close()
         self._lost += self._claims.lost
         self._claims = Claims()
-        self._words.close()
         self._slots.close()
 
     def _stop(self) -> None:
         self._service.stop()
-        self._news.close()
+        self._readers.forget_news()
 
     def _close_blocking(self) -> None:
         """At the end of the program: give readers what is left of the time."""
@@ -501,8 +378,3 @@ class Lender:
 
 
 _lingering: set[Lender] = set()  # closed, and kept for readers who have yet to come
-
-
-def _is_passing(error: OSError) -> bool:
-    """Whether a descriptor could not be handed over since too many are on their way."""
-    return error.errno in (errno.ETOOMANYREFS, errno.EMFILE, errno.ENOBUFS, errno.ENOMEM)

@@ -154,7 +154,7 @@ class ThreadedServing(Serving):
             return
         self._stop()
         if not hasattr(self, "_waker"):
-            channel.close()
+            self._shut()
             return
         self._waker.wake()
         if threading.get_ident() in (self._server, *self._handlers):
@@ -167,7 +167,7 @@ class ThreadedServing(Serving):
                     self._before_the_end()
                     self._finish(self._linger)
         else:
-            channel.close()  # a handler does not end; its thread, and that which serves, find out
+            self._shut()  # a handler does not end; its thread, and that which serves, find out
 
 
 class Server(ThreadedServing):

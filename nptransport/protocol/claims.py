@@ -21,6 +21,7 @@ __all__ = ["Account", "Claims", "Held"]
 T = TypeVar("T")
 
 
+_NOTHING_OWED: tuple[None, deque[int]] = (None, deque())
 _OWN = "the sender"  # holds a message while it is being sent, and as long as it may be sent again
 
 
@@ -71,7 +72,8 @@ class Claims(Generic[T]):
         self._readers: dict[Hashable, _Reader] = {}
         self._unclaimed: dict[int, Held[T]] = {}  # in order
         self._freed: list[T] = []
-        self._owed: dict[bytes, tuple[Account, deque[int]]] = {}  # addressee: its copies, in order
+        self._owed: dict[bytes, tuple[Account | None, deque[int]]] = {}  # addressee: its copies, in order
+        self._old: set[int] = set()  # unclaimed when looked at last
         self._marked = 0  # the newest message sent before the last death that is not settled
         self.newest = 0
         """Generation of the last message."""
@@ -106,8 +108,8 @@ class Claims(Generic[T]):
         held.addressed, held.nbytes = True, nbytes
         held.holders.add(_OWN)
 
-    def address(self, generation: int, to: bytes, account: Account) -> None:
-        """A copy is sent to somebody."""
+    def address(self, generation: int, to: bytes, account: Account | None = None) -> None:
+        """A copy is sent to somebody, whose ``account`` hears of what becomes of it."""
         held = self._messages[generation]
         held.unclaimed += 1
         self._unclaimed[generation] = held
@@ -116,10 +118,14 @@ class Claims(Generic[T]):
             owed = self._owed[to] = (account, deque())
         owed[1].append(generation)
 
-    def take_back(self, generation: int, to: bytes) -> None:
-        """That copy, the last one to there, could not be sent."""
-        self._owed[to][1].pop()
+    def take_back(self, generation: int, to: bytes) -> bool:
+        """That copy, the last one to there, could not be sent. False if it is lost already with the addressee."""
+        _, owed = self._owed.get(to, _NOTHING_OWED)
+        if not owed or owed[-1] != generation:
+            return False
+        owed.pop()
         self._count_copy(self._messages[generation])
+        return True
 
     def end(self, generation: int) -> None:
         """No more copies will be sent."""
@@ -130,20 +136,30 @@ class Claims(Generic[T]):
 
     def forget_addressee(self, to: bytes) -> None:
         """It has gone: what it has not claimed is lost."""
-        account, owed = self._owed.pop(to, (None, ()))
+        account, owed = self._owed.pop(to, _NOTHING_OWED)
         for generation in owed:
             self._lose(generation, account)
 
     def _fetch(self, name: bytes, generation: int) -> Account | None:
         """Count a copy as claimed, and those before it as lost; whose it was."""
-        account, owed = self._owed.get(name, (None, None))
-        if account is None or owed is None or generation not in owed:
+        account, owed = self._owed.get(name, _NOTHING_OWED)
+        if generation not in owed:
             return None
         while (first := owed.popleft()) != generation:
             self._lose(first, account)
         self._count_copy(self._messages[generation])
-        account.fetched()
+        if account is not None:
+            account.fetched()
         return account
+
+    def give_up_old(self) -> None:
+        """What was waiting for its addressee when this was called last, and does so still, is lost."""
+        for name, (account, owed) in list(self._owed.items()):
+            while owed and owed[0] in self._old:
+                self._lose(owed.popleft(), account)
+            if not owed:
+                del self._owed[name]
+        self._old = set(self._unclaimed)
 
     def _lose(self, generation: int, account: Account | None) -> None:
         self.lost += 1
