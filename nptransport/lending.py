@@ -162,6 +162,7 @@ class Lender:
         if slot.generation:
             self._listen()
         if not self._claims.forget(slot.generation):
+            self.nbytes += slot.used
             return False
         slot.generation = 0
         return True
@@ -228,6 +229,7 @@ class Lender:
     def _end_lot(self, slot: Slot) -> None:
         with self._lock:
             if not self._ended:
+                self._listen()  # or what somebody claims and nobody has heard of yet would seem to be free
                 self._claims.end(slot.generation)
                 self._sort_in()
 
