@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-import weakref
+from collections.abc import Callable
 from typing import Protocol
 
 from .descriptor import Descriptor, Piece, write_entry
@@ -33,11 +33,15 @@ _WAIT = 60.0  # seconds that what nobody has fetched is kept for readers who wer
 class Lot:
     """A message in shared memory of which copies may be sent for as long as this is kept."""
 
-    __slots__ = ("__weakref__", "generation", "nbytes", "room")
+    __slots__ = ("_end", "_slot", "generation", "nbytes", "room")
 
-    def __init__(self, slot: Slot) -> None:
+    def __init__(self, slot: Slot, end: Callable[[Slot], None]) -> None:
+        self._slot, self._end = slot, end
         self.generation, self.nbytes = slot.generation, slot.used
         self.room = slot.array.nbytes
+
+    def __del__(self) -> None:
+        self._end(self._slot)
 
 
 class Peers(Protocol):
@@ -79,6 +83,7 @@ class Lender:
         """Bytes of messages that have been sent and are not free again, without those that are exempt."""
         self._ended = False
         self._process = os.getpid()
+        self._end_of_lot = weakly(self._end_lot)
         self._readers = Readers(name, folder, self.identity, self._claims)
         self._service = Service(f"shared memory of {name}", [self._readers.news], self._work)
 
@@ -222,9 +227,7 @@ class Lender:
                 self._claims.begin(slot.generation, slot, slot.used)
                 self.nbytes += slot.used
         entry = write_entry(Descriptor(self.identity, slot.segment.number, slot.index, slot.generation, pieces))
-        lot = Lot(slot)
-        weakref.finalize(lot, weakly(self._end_lot), slot).atexit = False
-        return entry, lot
+        return entry, Lot(slot, self._end_of_lot)
 
     def _end_lot(self, slot: Slot) -> None:
         with self._lock:

@@ -107,7 +107,7 @@ class Readers:
 
     def _heed(self, reader: _Reader, words: bytes) -> bool:
         if reader.rest:
-            words = reader.rest + words
+            words, reader.rest = reader.rest + words, b""
         if not reader.greeted:
             if len(words) < len(HELLO) + NAME:
                 reader.rest = words
@@ -117,10 +117,11 @@ class Readers:
             reader.greeted = True
             self._claims.join(reader, words[len(HELLO) : len(HELLO) + NAME])
             words = words[len(HELLO) + NAME :]
-        whole = len(words) & ~7
-        reader.rest = words[whole:]
+        if len(words) & 7:
+            whole = len(words) & ~7
+            words, reader.rest = words[:whole], words[whole:]
         claims = self._claims
-        for (word,) in _WORDS.iter_unpack(words[:whole]):
+        for (word,) in _WORDS.iter_unpack(words):
             if word == LEAVE:
                 claims.leave(reader)
             elif word & RELEASE:

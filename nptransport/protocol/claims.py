@@ -49,10 +49,6 @@ class Held(Generic[T]):
         self.listed = False
         """Whether it has been given out as free."""
 
-    @property
-    def is_free(self) -> bool:
-        return not self.unclaimed and not self.holders
-
 
 class _Reader:
     __slots__ = ("held", "leaving", "name", "newest")
@@ -185,10 +181,12 @@ class Claims(Generic[T]):
         """It has got a message, and goes on to read it."""
         self.claimed += 1
         state = self._readers[reader]
-        state.newest = max(state.newest, min(generation, self.newest))
         held = self._messages.get(generation)
         if held is None:
+            state.newest = max(state.newest, min(generation, self.newest))
             return
+        if generation > state.newest:
+            state.newest = generation
         held.holders.add(reader)
         if held.addressed:
             account = self._fetch(state.name, generation)
@@ -202,9 +200,9 @@ class Claims(Generic[T]):
 
     def release(self, reader: Hashable, generation: int) -> None:
         """It does not look at a message any more."""
-        state = self._readers[reader]
-        if generation in state.held:
-            self._let_go(reader, generation, state.held.pop(generation))
+        held = self._readers[reader].held
+        if generation in held:
+            self._let_go(reader, generation, held.pop(generation))
 
     def leave(self, reader: Hashable) -> None:
         """It claims nothing more, and holds what it holds."""
@@ -234,7 +232,7 @@ class Claims(Generic[T]):
             self._list(held)
 
     def _list(self, held: Held[T]) -> None:
-        if held.is_free and not held.listed:
+        if not (held.unclaimed or held.holders or held.listed):
             held.listed = True
             self._freed.append(held.thing)
 
