@@ -40,9 +40,10 @@ class Client(Requesting):
     more than once for one call; ``current_call().id`` tells it which call that is.
 
     Args:
-        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME. Several servers are
-            called in turn.
-        max_bytes: bytes of arguments that wait for an answer before ``submit`` blocks; a larger call goes alone.
+        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME, shm://NAME. Several
+            servers are called in turn.
+        max_bytes: bytes of arguments that wait for an answer before ``submit`` blocks; a larger call goes alone. Over
+            shm:// also the budget of shared memory.
         limits: what is accepted of an answer, and what the servers accept.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
         security: :class:`Curve`: who may take part, and nobody listens.

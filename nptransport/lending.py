@@ -230,6 +230,8 @@ class Lender:
         return entry, Lot(slot, self._end_of_lot)
 
     def _end_lot(self, slot: Slot) -> None:
+        if os.getpid() != self._process:  # a forked child's copy has gone, and not ours
+            return
         with self._lock:
             if not self._ended:
                 self._listen()  # or what somebody claims and nobody has heard of yet would seem to be free

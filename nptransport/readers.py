@@ -55,6 +55,7 @@ class Readers:
         self._name, self._claims = name, claims
         self._users = allowed_users()
         self._readers: dict[int, _Reader] = {}
+        self._hearing = False
         self.path = side_channel(folder, identity)
         try:
             self._listener = listen(folder, identity, for_others=len(self._users) > 1)
@@ -89,21 +90,29 @@ class Readers:
 
     def hear(self) -> bool:
         """Take in what has been said; whether anything was."""
-        heard = self._words.poll(0)
-        for descriptor, _ in heard:
-            reader = self._readers[descriptor]
-            try:
-                words = reader.connection.recv(65536)
-            except BlockingIOError:
-                continue
-            except OSError:
-                words = b""
-            if not words:
-                self._part_from(reader)
-            elif not self._heed(reader, words):
-                warn("%s: %s broke the rules of the side channel, and is cut off", self._name, reader)
-                self._part_from(reader)
+        if self._hearing:  # garbage is collected while we listen, and a message with it: words keep their order
+            return False
+        self._hearing = True
+        try:
+            heard = self._words.poll(0)
+            for descriptor, _ in heard:
+                self._hear(self._readers[descriptor])
+        finally:
+            self._hearing = False
         return bool(heard)
+
+    def _hear(self, reader: _Reader) -> None:
+        try:
+            words = reader.connection.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            words = b""
+        if not words:
+            self._part_from(reader)
+        elif not self._heed(reader, words):
+            warn("%s: %s broke the rules of the side channel, and is cut off", self._name, reader)
+            self._part_from(reader)
 
     def _heed(self, reader: _Reader, words: bytes) -> bool:
         if reader.rest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -25,13 +26,15 @@ class SharedParcels(Parcels):
     def __init__(self, limits: Limits, max_bytes: int, on_release: Callable[[], None], lender: Lender) -> None:
         super().__init__(limits, max_bytes, on_release)
         self._lender = lender
+        self._lock = threading.Lock()  # handlers pack their results in whatever thread they run
 
     def _stow(self, frames: list[Any], nbytes: int, keep: bool) -> Parcel:
         if nbytes - len(frames[0]) > CROSSOVER:
             parcel = self._share(frames, nbytes, keep)
             if parcel is not None:
                 return parcel
-            self.unshared += 1
+            with self._lock:
+                self.unshared += 1
         return super()._stow(frames, nbytes, keep)
 
     def _share(self, frames: list[Any], nbytes: int, keep: bool) -> Parcel | None:

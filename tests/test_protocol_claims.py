@@ -202,6 +202,8 @@ def test_a_copy_that_could_not_be_sent_may_be_lost_already():
     claims.address(1, b"a")
     claims.gone("a")
     assert not claims.take_back(1, b"a")
+    claims.address(1, b"a")  # nobody is there any more
+    assert (claims.unclaimed, claims.lost) == (0, 2)
     claims.address(1, b"b")
     assert claims.take_back(1, b"b")
     claims.end(1)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +20,9 @@ from segments import memfds, memory_of
 
 import nptransport as npt
 from nptransport import codec, descriptor
+from nptransport.borrowing import Borrower
 from nptransport.descriptor import Descriptor, Piece
+from nptransport.lending import Lender
 from nptransport.protocol.words import Writer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
@@ -153,6 +157,25 @@ def test_an_answer_that_comes_too_late_gives_its_memory_back(serve, calling, add
     assert client.call("one") == 1
     wait_until(lambda: client.call("one") and on_loan(server.server) == 0)
     assert client.statistics().late == 1
+
+
+def test_a_forked_child_gives_nothing_back(address):
+    """What it has a copy of, and loses, is the parent's still."""
+    folder = str(Path(address.removeprefix("shm://")).parent)
+    lender, borrower = Lender("lender", folder, 10**7, None), Borrower("borrower", [folder])
+    slot = lender.take(SIZE)
+    slot.fill(b"x" * SIZE, 0)
+    entry, lot = lender.begin(slot, [Piece(0, 0, SIZE)])
+    child = os.fork()
+    if not child:
+        del lot
+        os._exit(0)
+    os.waitpid(child, 0)
+    [(_, content)] = borrower.open(descriptor.split_entry(entry + b"x")[0], 1)
+    assert content == b"x" * SIZE
+    assert lot.nbytes == SIZE
+    borrower.close()
+    lender.close(0)
 
 
 # Death

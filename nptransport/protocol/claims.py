@@ -21,6 +21,7 @@ __all__ = ["Account", "Claims", "Held"]
 T = TypeVar("T")
 
 
+_REMEMBERED = 4096
 _NOTHING_OWED: tuple[None, deque[int]] = (None, deque())
 _OWN = "the sender"  # holds a message while it is being sent, and as long as it may be sent again
 
@@ -70,6 +71,7 @@ class Claims(Generic[T]):
         self._freed: list[T] = []
         self._owed: dict[bytes, tuple[Account | None, deque[int]]] = {}  # addressee: its copies, in order
         self._old: set[int] = set()  # unclaimed when looked at last
+        self._departed: dict[bytes, None] = {}  # addressees that have come and gone
         self._marked = 0  # the newest message sent before the last death that is not settled
         self.newest = 0
         """Generation of the last message."""
@@ -108,6 +110,9 @@ class Claims(Generic[T]):
         """A copy is sent to somebody, whose ``account`` hears of what becomes of it."""
         held = self._messages[generation]
         held.unclaimed += 1
+        if to in self._departed:  # a connection of its that has not ended yet takes it nowhere
+            self._lose(generation, account)
+            return
         self._unclaimed[generation] = held
         owed = self._owed.get(to)
         if owed is None:
@@ -176,6 +181,7 @@ class Claims(Generic[T]):
     def join(self, reader: Hashable, name: bytes = b"") -> None:
         """A reader has come; ``name``: as which addressee."""
         self._readers[reader] = _Reader(name)
+        self._departed.pop(name, None)
 
     def claim(self, reader: Hashable, generation: int) -> None:
         """It has got a message, and goes on to read it."""
@@ -211,6 +217,10 @@ class Claims(Generic[T]):
             state.leaving = True
             self.suspect()
             self.forget_addressee(state.name)
+            if any(state.name):
+                self._departed[state.name] = None
+                if len(self._departed) > _REMEMBERED:
+                    del self._departed[next(iter(self._departed))]
 
     def suspect(self) -> None:
         """Somebody has gone: what nobody has claimed may have been sent there."""
