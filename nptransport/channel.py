@@ -186,7 +186,7 @@ class Channel(Parts):
             self._wait(need, deadline)
             if not ending:
                 self.check_open()
-            if need is not Need.WARM:
+            if need not in (Need.WARM, Need.FETCHED):  # it takes about as long as such a wait
                 look()
 
     def receive(self, timeout: float | None) -> bytes:
