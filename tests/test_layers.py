@@ -50,6 +50,7 @@ LAYERS = [
     {"addresses", "guard", "steps", "ending", "service", "keys", "waking"},
     {"connections", "parts", "curve", "sidechannel"},
     {"doorkeeper", "readers", "borrowing", "layout"},
+    {"stock"},
     {"lending"},
     {"channel", "shares"},
     {"asyncio.channel", "endpoint", "distributing"},
