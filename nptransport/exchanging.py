@@ -22,9 +22,9 @@ class Exchanging(Receiving):
 
     def _set_up_exchange(self, channel: Channel, limits: Limits, max_bytes: int, identity: bytes = b"") -> None:
         """``identity``: the routing identity under which this endpoint gets answers."""
-        self._channel, self._decoder = channel, BareDecoder(limits)
-        self._borrower = Borrower(str(channel), channel.folders, reader_name(identity)) if channel.folders else None
         self._lender: Lender | None = None
+        self._borrower = Borrower(str(channel), channel.folders, reader_name(identity)) if channel.folders else None
+        self._channel, self._decoder = channel, BareDecoder(limits)
         self._parcels = Parcels(limits, max_bytes, channel.on_release)
         if channel.is_shared:
             try:
@@ -46,8 +46,8 @@ class Exchanging(Receiving):
 
     def _stop_exchange(self, linger: float) -> None:
         """The socket is closed. What others have yet to fetch is kept for them; what was received stays valid."""
-        if getattr(self, "_lender", None) is not None:
-            self._lender.close(linger)  # type: ignore[union-attr]
+        if self._lender is not None:
+            self._lender.close(linger)
         self._stop_borrowing()
 
 
