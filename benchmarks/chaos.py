@@ -54,9 +54,9 @@ worker.serve()
 class Processes:
     """Workers and a broker that are killed and started again."""
 
-    def __init__(self, folder: Path, workers: int, chance: random.Random) -> None:
+    def __init__(self, folder: Path, transport: str, workers: int, chance: random.Random) -> None:
         self._folder, self._chance = folder, chance
-        self._frontend, self._backend = f"ipc://{folder}/f", f"ipc://{folder}/b"
+        self._frontend, self._backend = f"{transport}://{folder}/f", f"{transport}://{folder}/b"
         self._started = 0
         self._broker = self._start_broker()
         self._workers = [self._start_worker() for _ in range(workers)]
@@ -124,7 +124,7 @@ def pace(tasks: Iterator[Any], count: int, kills: int, processes: Processes, beg
 
 def play(folder: Path, arguments: argparse.Namespace) -> None:
     """One run, recorded in ``folder``."""
-    processes = Processes(folder, arguments.workers, random.Random(arguments.seed))
+    processes = Processes(folder, arguments.transport, arguments.workers, random.Random(arguments.seed))
     ends = threading.Event()
     begun = [0]
 
@@ -206,6 +206,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--largest", type=int, default=2**23, help="bytes of the largest array")
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--transport", choices=["ipc", "shm"], default="ipc")
     parser.add_argument("--check", type=Path, help="judge the history in this folder, and play nothing")
     arguments = parser.parse_args()
     if arguments.check:

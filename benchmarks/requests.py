@@ -4,8 +4,9 @@
     python benchmarks/requests.py --quick
 
 1. Round trip of a 1 KB array, Client and Server, against a bare pyzmq DEALER and ROUTER that echo two parts.
-2. Tasks of 1 MB in and out through a broker and two workers, against multiprocessing.Pool.map,
-   ProcessPoolExecutor.map and, where it is installed, Dask's Client.map, with the same function and data.
+2. Tasks of 1 MB in and out through a broker and two workers over ipc:// and over shm://, against
+   multiprocessing.Pool.map, ProcessPoolExecutor.map and, where it is installed, Dask's Client.map, with the same
+   function and data.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import zmq  # noqa: E402
 
 import nptransport as npt  # noqa: E402
 
+OURS = ("ipc", "shm")
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -100,16 +102,22 @@ def round_trips(folder: str, rounds: int, count: int) -> None:
 
 
 def throughput(folder: str, rounds: int, count: int) -> None:
-    frontend, backend = f"ipc://{folder}/f", f"ipc://{folder}/b"
-    processes = [start(route, frontend, backend), start(work, backend), start(work, backend)]
+    processes = []
+    for transport in OURS:
+        frontend, backend = f"{transport}://{folder}/{transport}-f", f"{transport}://{folder}/{transport}-b"
+        processes += [start(route, frontend, backend), start(work, backend), start(work, backend)]
     arrays = [np.full(2**20, index % 256, np.uint8) for index in range(count)]
     contenders: dict[str, Callable[[], Any]] = {}
     with (
-        npt.Client(connect=frontend) as client,
+        npt.Client(connect=f"ipc://{folder}/ipc-f") as ipc,
+        npt.Client(connect=f"shm://{folder}/shm-f") as shm,
         SPAWN.Pool(2) as pool,
         concurrent.futures.ProcessPoolExecutor(2, mp_context=SPAWN) as executor,
     ):
-        contenders["Broker and Worker"] = lambda: [each.shape for each in client.map("invert", arrays, max_bytes=2**24)]
+        for transport, client in zip(OURS, (ipc, shm), strict=True):
+            contenders[f"Broker and Worker, {transport}"] = lambda client=client: [
+                each.shape for each in client.map("invert", arrays, max_bytes=2**24)
+            ]
         contenders["multiprocessing.Pool.map"] = lambda: pool.map(invert, arrays, chunksize=1)
         contenders["ProcessPoolExecutor.map"] = lambda: list(executor.map(invert, arrays))
         closing: list[Callable[[], None]] = []
@@ -133,10 +141,11 @@ def throughput(folder: str, rounds: int, count: int) -> None:
     for process in processes:
         process.kill()
     best = {name: min(each) for name, each in times.items()}
-    ours = best.pop("Broker and Worker")
-    for name, each in [("Broker and Worker", ours), *best.items()]:
+    for name, each in best.items():
         print(f"1 MB in and out:  {name:26} {count / each:7.0f} tasks/s  {2 * count / each / 1000:5.2f} GB/s")
-    print(f"against the best of the others: x{min(best.values()) / ours:.2f}")
+    ours = [best.pop(f"Broker and Worker, {transport}") for transport in OURS]
+    for transport, each in zip(OURS, ours, strict=True):
+        print(f"{transport} against the best of the others: x{min(best.values()) / each:.2f}")
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .descriptor import KEY, Descriptor, read_descriptor
-from .errors import DecodeError
+from .errors import DecodeError, MemoryLost
 from .folders import allowed_users, side_channel
 from .log import warn
 from .memory.segments import Mapping
@@ -305,4 +305,4 @@ _leaving: set[_Lender] = set()  # of endpoints that are closed, while arrays are
 
 
 def _lost(found: str) -> DecodeError:
-    return DecodeError.of("shared memory", expected="the sender of the message at its side channel", found=found)
+    return MemoryLost.of("shared memory", expected="the sender of the message at its side channel", found=found)

@@ -18,7 +18,8 @@ class Broker(Brokering):
     workers find a broker that is started anew on its addresses, and go on.
 
     Args:
-        frontend, backend: the address, or several, to bind for clients, and for workers.
+        frontend, backend: the address, or several, to bind for clients, and for workers. shm:// on both sides, with one
+            folder, or on none.
         max_messages, max_bytes: tasks that may be here; clients keep the rest until there is room.
         interval: seconds between two words to each side; a client with tasks that is silent for three of its own is
             taken for dead.
@@ -30,7 +31,8 @@ class Broker(Brokering):
 
     Raises:
         AuthenticationError: ``security`` cannot be had.
-        AddressError: an address is malformed, in use, or of a kind that this system lacks.
+        AddressError: an address is malformed, in use, or of a kind that this system lacks; or shm:// is not on both
+            sides.
     """
 
     def serve(self, *, timeout: float | None = None) -> None:

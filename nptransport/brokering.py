@@ -18,7 +18,7 @@ from .channel import Channel, check_positive
 from .codec import BareDecoder, Encoder
 from .curve import Curve
 from .ending import close_at_end
-from .errors import DecodeError, LimitExceeded, Timeout
+from .errors import AddressError, DecodeError, LimitExceeded, Timeout
 from .limits import DEFAULT_LIMITS, Limits
 from .log import warn
 from .memory.allocator import keep_freed_memory
@@ -122,6 +122,12 @@ class Brokering:
             self._workers = _Side(backend, limits, context, backend_security or security)
         except BaseException:
             self._clients.channel.destroy()
+            raise
+        try:
+            _check_alike(self._clients.channel, self._workers.channel)
+        except AddressError:
+            for side in (self._clients, self._workers):
+                side.channel.destroy()
             raise
         descriptors = [self._clients.channel.descriptor, self._workers.channel.descriptor]
         self._service = Service(f"broker at {self._clients.channel}", descriptors, self._work, self._on_error)
@@ -328,6 +334,17 @@ class Brokering:
             side.channel.destroy()
         self._ended.set()
         return left
+
+
+def _check_alike(clients: Channel, workers: Channel) -> None:
+    """AddressError where one side would be given what lies in shared memory that it does not reach."""
+    folders = {os.path.realpath(folder) for folder in [*clients.folders, *workers.folders]}
+    if folders and not (clients.is_shared and workers.is_shared and len(folders) == 1):
+        raise AddressError(
+            f"{clients}, {workers}: what lies in shared memory is passed on unopened, so either all addresses of a "
+            "broker are shm:// with one folder, or none is; use ipc:// on the side of this host, or a second broker",
+            address=f"{clients}, {workers}",
+        )
 
 
 def _unexpected(word: Word, whom: str) -> DecodeError:

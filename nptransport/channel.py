@@ -66,7 +66,7 @@ class Channel(Guard, Parts):
             if address.startswith("shm://")
         ]
         """Where the side channels of shared memory are, for each shm:// address."""
-        self.is_shared = len(self.folders) == len(to_bind) + len(to_connect)
+        self.is_shared = len(self.folders) == len(to_bind) + len(to_connect) and len(set(self.folders)) == 1
         """Whether all that is sent here can lie in shared memory."""
         self.returns: int | None = None
         """A descriptor that is readable when memory may have come back of which no thread tells."""
@@ -184,7 +184,7 @@ class Channel(Guard, Parts):
             self._wait(need, deadline)
             if not ending:
                 self.check_open()
-            if need is not Need.WARM:
+            if need not in (Need.WARM, Need.FETCHED):  # it takes about as long as such a wait
                 look()
 
     def receive(self, timeout: float | None) -> bytes:

@@ -40,9 +40,10 @@ class Client(Requesting):
     more than once for one call; ``current_call().id`` tells it which call that is.
 
     Args:
-        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME. Several servers are
-            called in turn.
-        max_bytes: bytes of arguments that wait for an answer before ``submit`` blocks; a larger call goes alone.
+        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME, shm://NAME. Several
+            servers are called in turn.
+        max_bytes: bytes of arguments that wait for an answer before ``submit`` blocks; a larger call goes alone. Over
+            shm:// also the budget of shared memory.
         limits: what is accepted of an answer, and what the servers accept.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
         security: :class:`Curve`: who may take part, and nobody listens.
@@ -126,6 +127,7 @@ class Client(Requesting):
             raise
         if first is not None and first[-8:] == head[-8:] and first[:-8] == self._result_start:
             self._calls.begun += 1
+            call.number, call.attempts = number, 1
             self._end(call, True, len(first))
             return call
         with self._lock:
@@ -343,10 +345,11 @@ class Client(Requesting):
             self._changed.notify_all()
         if not hasattr(self, "_waker"):
             channel.close()
-            return
-        self._wake()
-        with self._leading:
-            channel.close()
+        else:
+            self._wake()
+            with self._leading:
+                channel.close()
+        self._stop_exchange(0)
 
     def __enter__(self) -> Client:
         return self

@@ -213,9 +213,15 @@ class BareDecoder(Decoder):
         self._bare: dict[Buffer, Plan] = {}
 
     def open(self, metadata: Buffer) -> tuple[Plan, Envelope | None, bytes | None]:
-        plan = self._bare.get(metadata) if type(metadata) is bytes else None
-        if plan is not None:
-            return plan, None, None
+        if type(metadata) is bytes:
+            plan = self._bare.get(metadata)
+            if plan is not None:
+                return plan, None, None
+            shared, rest = split_entry(metadata[BODY:])
+            plan = self._known.get(rest)
+            known = shared is not None and plan is not None and plan.entries == metadata[0] - 1
+            if known and metadata.startswith(HEAD, 1):
+                return plan, None, shared  # type: ignore[return-value]
         plan, envelope, shared = super().open(metadata)
         if envelope is None and shared is None and type(metadata) is bytes and len(metadata) <= _REMEMBERED_BYTES:
             if len(self._bare) >= _REMEMBERED:
@@ -272,9 +278,10 @@ class Plan:
         return built[0] if self.tree is None else lift(self.tree, built, self.limits)
 
 
-def with_shared(metadata: Buffer, entry: bytes) -> bytes:
-    """``metadata`` with an envelope, and behind that the ``entry`` that says where buffers lie in shared memory."""
-    at = BODY + ENTRY_SIZE
+def with_shared(metadata: Buffer, entry: bytes, *, bare: bool = False) -> bytes:
+    """``metadata`` with an envelope, and behind that the ``entry`` that says where buffers lie in shared memory; with
+    the entry first if it is ``bare``, without an envelope."""
+    at = BODY if bare else BODY + ENTRY_SIZE
     return b"%c%b%b%b" % (metadata[0] + 1, bytes(metadata[1:at]), entry, bytes(metadata[at:]))
 
 

@@ -11,6 +11,7 @@ __all__ = [
     "DecodeError",
     "EncodeError",
     "LimitExceeded",
+    "MemoryLost",
     "MisuseError",
     "RemoteError",
     "Timeout",
@@ -61,6 +62,11 @@ class DecodeError(TransportError):
     def of(cls, what: str, *, expected: str, found: str, hint: str = "") -> DecodeError:
         text = f"{what}: expected {expected}, found {found}"
         return cls(f"{text}; {hint}" if hint else text, expected=expected, found=found)
+
+
+class MemoryLost(DecodeError):
+    """What a message tells of in shared memory is not to be had: its sender has gone, or stands still, or has written
+    over it."""
 
 
 class LimitExceeded(DecodeError):

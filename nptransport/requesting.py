@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -12,18 +13,16 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel, check_positive
-from .codec import BareDecoder
 from .curve import Curve
 from .ending import close_at_end
-from .errors import ConnectionClosed, DecodeError, EncodeError, RemoteError, Timeout
+from .errors import ConnectionClosed, DecodeError, EncodeError, MemoryLost, RemoteError, Timeout
+from .exchanging import Exchanging
 from .limits import Limits
 from .log import warn
 from .methods import is_name
 from .protocol.calls import Call, Calls
 from .protocol.message import ClientStatistics
-from .protocol.parcels import Parcels
 from .protocol.words import Form, Reader, Word, Writer
-from .receiving import Receiving
 
 __all__ = ["MAX_BYTES", "SLICE", "WINDOW_BYTES", "WINDOW_CALLS", "Requesting"]
 
@@ -32,9 +31,10 @@ WINDOW_BYTES = 2**26  # of a map: some tens of pictures
 WINDOW_CALLS = 1000
 SLICE = 0.1  # seconds after which who waits looks after the connections
 _MAX_MESSAGES = 1000
+_LOSSES = 3  # times that a call is sent again, since memory of it or of its answer could not be had
 
 
-class Requesting(Receiving):
+class Requesting(Exchanging):
     """State and steps of a client; the faces beside this add the waiting."""
 
     def _set_up(
@@ -48,6 +48,7 @@ class Requesting(Receiving):
         security: Curve | None,
     ) -> None:
         check_positive(max_bytes=max_bytes)
+        identity = b"c" + os.urandom(16)  # known again after a reconnection, and to nobody else
         opened = channel(
             zmq.DEALER,
             bind,
@@ -55,8 +56,7 @@ class Requesting(Receiving):
             max_messages=_MAX_MESSAGES,
             max_part_bytes=limits.max_total_bytes,
             options={
-                # Known again after a reconnection, and to nobody else.
-                zmq.ROUTING_ID: b"c" + os.urandom(16),
+                zmq.ROUTING_ID: identity,
                 # What is not on its way is ours, to be sent on the next connection and not twice.
                 zmq.IMMEDIATE: 1,
                 zmq.RECONNECT_IVL_MAX: 1000,
@@ -64,14 +64,13 @@ class Requesting(Receiving):
             context=context,
             security=security,
         )
-        self._channel, self._decoder, self._borrower = opened, BareDecoder(limits), None
+        self._set_up_exchange(opened, limits, max_bytes, identity)
         self._max_bytes = max_bytes
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._calls = Calls()
         self._reader, self._writer = Reader(), Writer()
         self._result_start = self._writer.start("result")
-        self._parcels = Parcels(limits, max_bytes, opened.on_release)
         self._looked = 0.0
         self._lost = 0  # connections that had ended when last looked
         self._blocked = False  # whether the last message to be sent found no room
@@ -103,6 +102,7 @@ class Requesting(Receiving):
                 malformed=calls.malformed,
                 connections=connections.count,
                 disconnects=connections.disconnects,
+                unshared=self._parcels.unshared,
             )
 
     # Calls
@@ -231,6 +231,9 @@ class Requesting(Receiving):
             call = self._calls.answered(word, self._looked)
         if call is not None:
             self._end(call, word.kind == "result", nbytes)
+        elif self._borrower is not None:
+            with contextlib.suppress(DecodeError):
+                self._collect(self._channel.take_one(), None, nbytes)  # its sender is to hear that we have done with it
 
     def _end(self, call: Call, is_result: bool, nbytes: int) -> None:
         """The answer of ``call`` is here, and its word has been taken."""
@@ -242,13 +245,32 @@ class Requesting(Receiving):
                 call.result_bytes = letter.nbytes
                 call.end(payload)
                 return
-            error: BaseException = _remote_error(call.method, payload)
+            refused = _remote_error(call.method, payload)
+            if _is_about_memory(call, refused) and self._ask_again(call):
+                return
+            error: BaseException = refused
         except DecodeError as problem:
             self._channel.drop_rest()
+            if isinstance(problem, MemoryLost) and self._ask_again(call):
+                return
             self._calls.malformed += 1
             error = problem
         self._calls.errors += 1
         call.end(error=error)
+
+    def _ask_again(self, call: Call) -> bool:
+        """Have a call sent once more whose memory, or that of its answer, could not be had: somebody has died, or stood
+        still. Not for ever, as somebody may lie, too."""
+        if call.losses >= _LOSSES or self._channel.closing:
+            return False
+        with self._lock:
+            self._calls.again(call)
+        return True
+
+
+def _is_about_memory(call: Call, error: RemoteError) -> bool:
+    """Whether a call ended since its arguments, which lie in shared memory, could not be read there."""
+    return call.parcel.lot is not None and error.type == DecodeError.__name__ and not error.traceback
 
 
 def _remote_error(method: str, payload: Any) -> RemoteError:

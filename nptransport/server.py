@@ -154,7 +154,7 @@ class ThreadedServing(Serving):
             return
         self._stop()
         if not hasattr(self, "_waker"):
-            channel.close()
+            self._shut()
             return
         self._waker.wake()
         if threading.get_ident() in (self._server, *self._handlers):
@@ -167,7 +167,7 @@ class ThreadedServing(Serving):
                     self._before_the_end()
                     self._finish(self._linger)
         else:
-            channel.close()  # a handler does not end; its thread, and that which serves, find out
+            self._shut()  # a handler does not end; its thread, and that which serves, find out
 
 
 class Server(ThreadedServing):
@@ -183,10 +183,11 @@ class Server(ThreadedServing):
     What a handler raises arrives as :class:`RemoteError`, and the server goes on.
 
     Args:
-        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME.
+        bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME, shm://NAME.
         threads: calls that are worked on at one time; with 1 in the thread that serves, without a hand-over.
         methods: functions to offer, beside those that ``method`` and ``register`` add.
-        max_messages, max_bytes: calls that may wait here; the others' clients wait.
+        max_messages, max_bytes: calls that may wait here; the others' clients wait. Over shm:// ``max_bytes`` is also
+            the budget of shared memory for results.
         limits: what is accepted of one call, and what the clients accept.
         linger: seconds that ``close`` gives what is being worked on, and its answers.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.

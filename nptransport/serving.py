@@ -12,18 +12,18 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel, check_positive
-from .codec import BareDecoder
 from .curve import Curve
 from .ending import close_at_end
 from .errors import DecodeError, EncodeError, Timeout
+from .exchanging import Exchanging
 from .limits import Limits
 from .log import warn
 from .methods import Failure, Method, Methods, set_current_call
 from .protocol.desk import Desk, Task
 from .protocol.message import ServerStatistics
-from .protocol.parcels import Parcel, Parcels, gathered
+from .protocol.parcels import Parcel, gathered
 from .protocol.words import PREFIX, Form, Reader, Word, Writer
-from .receiving import Letter, Receiving
+from .receiving import Letter
 
 __all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Answer", "Serving"]
 
@@ -46,7 +46,7 @@ class Answer(NamedTuple):
     parcel: Parcel
 
 
-class Serving(Receiving):
+class Serving(Exchanging):
     """State and steps of a server; the faces beside this add the waiting."""
 
     def _set_up(
@@ -72,8 +72,7 @@ class Serving(Receiving):
                 self._check_method(cast(Method, methods.find(name)))
             self._methods.include(methods)
         opened = self._open(channel, bind, connect, max_messages, limits, context, security)
-        self._channel, self._decoder, self._borrower = opened, BareDecoder(limits), None
-        self._parcels = Parcels(limits, max_bytes, opened.on_release)
+        self._set_up_exchange(opened, limits, max_bytes)
         self._desk = Desk()
         self._reader, self._writer = Reader(), Writer()
         self._answers: deque[Answer] = deque()  # that have not been handed over yet
@@ -150,6 +149,7 @@ class Serving(Receiving):
             malformed=self._malformed,
             connections=connections.count,
             disconnects=connections.disconnects,
+            unshared=self._parcels.unshared,
         )
 
     # Taking in
@@ -207,10 +207,11 @@ class Serving(Receiving):
 
     def _find(self, task: Task) -> tuple[Method, tuple[Any, ...], dict[str, Any]] | Failure:
         """What to call with which arguments."""
+        letter, task.letter = task.letter, None  # what it holds is to go when the handler has done with it
         try:
-            if isinstance(task.letter, DecodeError):
-                raise task.letter
-            payload = task.letter.plan.payload(task.letter.parts)
+            if isinstance(letter, DecodeError):
+                raise letter
+            payload = letter.plan.payload(letter.parts)
             if task.form == Form.ONE:
                 arguments: tuple[tuple[Any, ...], dict[str, Any]] = (payload,), {}
             else:
@@ -281,7 +282,10 @@ class Serving(Receiving):
             return True
         front = self._front(answer)
         copied = None if parcel.copied is parcel.frames else [*front, *parcel.copied]
+        self._address(parcel, task.client)
         sent = self._channel.try_route([*front, *parcel.frames], copied)
+        if not sent:
+            self._take_back(parcel, task.client)
         if sent is None:
             self._undelivered += 1
             warn("%s: the answer of %s() has nobody to go to: its client has left", self._channel, task.method)
@@ -336,7 +340,11 @@ class Serving(Receiving):
             self._say_unsure(timeout)
         finally:
             self._say_untaken()
-            channel.close()
+            self._shut()
+
+    def _shut(self) -> None:
+        self._channel.close()
+        self._stop_exchange(self._linger)
 
     def _say_unsure(self, timeout: Timeout) -> None:
         warn("%s: closed, and the last answers may not have arrived: %s", self._channel, timeout)

@@ -171,3 +171,40 @@ def test_copies():
     assert claims.take_freed() == ["slot"]
     claims.sent(claims.next(), "other", copies=0)
     assert claims.take_freed() == ["other"]
+
+
+def test_what_an_addressee_never_fetches_is_given_up():
+    claims = Claims()
+    claims.join("a", b"a")
+    for slot in range(1, 4):
+        claims.begin(claims.next(), slot, 1)
+        claims.address(slot, b"a" if slot < 3 else b"b")
+        claims.end(slot)
+    claims.give_up_old()
+    assert claims.take_freed() == []  # it has had no time yet
+    claims.claim("a", 1)
+    claims.begin(claims.next(), 4, 1)
+    claims.address(4, b"b")
+    claims.end(4)
+    claims.give_up_old()
+    assert claims.take_freed() == [2, 3]
+    assert (claims.lost, claims.holdings()) == (2, {"a": [1], None: [4]})
+    claims.claim("a", 2)  # too late: its slot may be another's by now
+    assert not claims.forget(2)
+    claims.release("a", 1)
+    assert claims.take_freed() == [1]
+
+
+def test_a_copy_that_could_not_be_sent_may_be_lost_already():
+    claims = Claims()
+    claims.join("a", b"a")
+    claims.begin(claims.next(), "slot", 1)
+    claims.address(1, b"a")
+    claims.gone("a")
+    assert not claims.take_back(1, b"a")
+    claims.address(1, b"a")  # nobody is there any more
+    assert (claims.unclaimed, claims.lost) == (0, 2)
+    claims.address(1, b"b")
+    assert claims.take_back(1, b"b")
+    claims.end(1)
+    assert claims.take_freed() == ["slot"]

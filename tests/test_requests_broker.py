@@ -49,9 +49,9 @@ BROKER = """
 
 
 @pytest.fixture(name="new_wire")
-def new_wire_fixture():
+def new_wire_fixture(request):
     """A function that gives an address to bind. What differs between transports is tested with single servers."""
-    return functools.partial(make_address, "tcp")
+    return functools.partial(make_address, getattr(request, "param", "tcp"))
 
 
 @pytest.fixture(name="broker")
@@ -77,6 +77,7 @@ def is_there(broker, count=1):
     return len(broker.statistics().workers) == count
 
 
+@pytest.mark.parametrize("new_wire", ["tcp", "shm"], indirect=True)
 def test_several_workers_and_services(serve, calling, broker):
     for index in range(2):
         functions = {"double": lambda x: 2 * x, "which": lambda index=index: index}

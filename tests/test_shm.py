@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
 from faces import face_fixture, knows, socket_path_fixture  # noqa: F401
+from segments import memfds, memory_of
 
 import nptransport as npt
 
@@ -34,27 +35,8 @@ def new_shm_fixture(address):
     return lambda: f"{address}-{next(numbers)}"
 
 
-def memfds(pid="self"):
-    """Number of segments that a process maps."""
-    try:
-        lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
-    except OSError:
-        return 0
-    return len({line.split()[4] for line in lines if "/memfd:nptransport" in line})
-
-
 def in_flight(producer):
     return producer.statistics().bytes_in_flight
-
-
-def memory_of(array):
-    """Whether ``array`` lies in a segment."""
-    address = array.__array_interface__["data"][0]
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        start, end = (int(each, 16) for each in line.split()[0].split("-"))
-        if start <= address < end:
-            return "/memfd:nptransport" in line
-    return False
 
 
 def fill(producer):

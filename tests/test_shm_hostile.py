@@ -155,7 +155,7 @@ def test_readers_that_do_not_know_it_refuse(ends):
 
 
 def side_channel_of(producer):
-    return producer._lender._path
+    return producer._lender.path
 
 
 def cheat(producer, *words):
@@ -236,7 +236,7 @@ def test_a_reader_cannot_map_it_writable(ends):
 def test_users_that_are_not_allowed(socket_path, monkeypatch):
     monkeypatch.setattr("nptransport.sidechannel.os.getpid", os.getpid)
     with npt.Consumer(bind=f"shm://{socket_path}") as consumer:
-        monkeypatch.setattr("nptransport.lending.peer_of", lambda connection: (1, 12345))
+        monkeypatch.setattr("nptransport.readers.peer_of", lambda connection: (1, 12345))
         with npt.Producer(connect=consumer.address, linger=0) as producer:
             producer.send(np.arange(SIZE))
             with pytest.raises(npt.DecodeError, match="it has gone"):

@@ -193,6 +193,7 @@ class Client(Requesting):
                 for waiting in self._room:
                     _finish(waiting)
         channel.close()
+        self._stop_exchange(0)
 
     async def __aenter__(self) -> Client:
         return self

@@ -147,7 +147,7 @@ class AwaitingServing(Serving):
             self._say_unsure(timeout)
         finally:
             self._say_untaken()
-            self._channel.close()
+            self._shut()
 
     async def close(self, *, linger: float | None = None) -> None:
         """As :meth:`nptransport.Server.close`. Called by a handler, it only asks ``serve`` to end."""
@@ -173,7 +173,7 @@ class AwaitingServing(Serving):
             return
         self._stop()
         with contextlib.suppress(RuntimeError):
-            channel.close()
+            self._shut()
 
 
 class Server(AwaitingServing):

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DecodeError, TransportError
+from ..errors import DecodeError, MemoryLost, TransportError
 
 __all__ = ["HEADER", "MOST_SLOTS", "Mapping", "Segment", "lacking"]
 
@@ -143,7 +143,11 @@ class Mapping:
             raise _forged(f"a slot below {self._slots}", f"{index}")
         found, used = _STAMP.unpack_from(self._map, _STAMPS + index * _STAMP.size)
         if found != generation or used > self._slot_bytes:
-            raise _forged(f"message {generation} in its slot", f"message {found}: it is stale, or was never sent")
+            raise MemoryLost.of(
+                "shared memory",
+                expected=f"message {generation} in its slot",
+                found=f"message {found}: it is stale, or was never sent",
+            )
         start = HEADER + index * self._slot_bytes
         return self._bytes[start : start + used]
 

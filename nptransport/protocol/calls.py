@@ -20,8 +20,8 @@ _REFUSED = 0.05  # seconds after which a broker that had no room is tried again,
 class Call:
     """One call, from its beginning to its one end."""
 
-    __slots__ = ("attempts", "background", "deadline", "done", "error", "form", "method", "number", "parcel", "result",
-                 "result_bytes", "settle", "started", "timeout", "waiter")  # fmt: skip
+    __slots__ = ("attempts", "background", "deadline", "done", "error", "form", "losses", "method", "number", "parcel",
+                 "result", "result_bytes", "settle", "started", "timeout", "waiter")  # fmt: skip
 
     def __init__(
         self,
@@ -39,6 +39,8 @@ class Call:
         """Called, by whoever finds out, once the call is done; None where its caller looks for itself."""
         self.number = -1
         self.attempts = 0
+        self.losses = 0
+        """How often it was answered, and its memory, or that of the answer, could not be had."""
         self.waiter: Any = None
         """Whatever the face that waits for it needs."""
         self.done = False
@@ -49,6 +51,7 @@ class Call:
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """To be called for a call that is outstanding no more."""
         self.result, self.error, self.done = result, error, True
+        self.parcel = self.parcel.emptied()
         settle, self.settle = self.settle, None  # a future and its call would keep each other, and their client
         if settle is not None:
             settle(self)
@@ -87,10 +90,18 @@ class Calls:
         call.number = next(self._numbers) if number is None else number
         if not self.outstanding:
             self._heard = call.started  # a broker owes us nothing as long as we want nothing
+        self.begun += 1
+        self._enter(call)
+
+    def again(self, call: Call) -> None:
+        """``call`` was answered, to no avail, and is to be sent once more."""
+        call.losses += 1
+        self._enter(call)
+
+    def _enter(self, call: Call) -> None:
         self.outstanding[call.number] = call
         self.nbytes += call.parcel.nbytes
         self.background += call.settle is not None
-        self.begun += 1
         self._unsent[call.number] = None
         if call.deadline is not None:
             heapq.heappush(self._deadlines, (call.deadline, call.number))
@@ -212,6 +223,7 @@ class Calls:
         if call is None:
             return False
         call.settle = None
+        call.parcel = call.parcel.emptied()
         self.cancelled += 1
         return True
 

@@ -21,6 +21,8 @@ __all__ = ["Account", "Claims", "Held"]
 T = TypeVar("T")
 
 
+_REMEMBERED = 4096
+_NOTHING_OWED: tuple[None, deque[int]] = (None, deque())
 _OWN = "the sender"  # holds a message while it is being sent, and as long as it may be sent again
 
 
@@ -48,10 +50,6 @@ class Held(Generic[T]):
         self.listed = False
         """Whether it has been given out as free."""
 
-    @property
-    def is_free(self) -> bool:
-        return not self.unclaimed and not self.holders
-
 
 class _Reader:
     __slots__ = ("held", "leaving", "name", "newest")
@@ -71,7 +69,9 @@ class Claims(Generic[T]):
         self._readers: dict[Hashable, _Reader] = {}
         self._unclaimed: dict[int, Held[T]] = {}  # in order
         self._freed: list[T] = []
-        self._owed: dict[bytes, tuple[Account, deque[int]]] = {}  # addressee: its copies, in order
+        self._owed: dict[bytes, tuple[Account | None, deque[int]]] = {}  # addressee: its copies, in order
+        self._old: set[int] = set()  # unclaimed when looked at last
+        self._departed: dict[bytes, None] = {}  # addressees that have come and gone
         self._marked = 0  # the newest message sent before the last death that is not settled
         self.newest = 0
         """Generation of the last message."""
@@ -106,20 +106,27 @@ class Claims(Generic[T]):
         held.addressed, held.nbytes = True, nbytes
         held.holders.add(_OWN)
 
-    def address(self, generation: int, to: bytes, account: Account) -> None:
-        """A copy is sent to somebody."""
+    def address(self, generation: int, to: bytes, account: Account | None = None) -> None:
+        """A copy is sent to somebody, whose ``account`` hears of what becomes of it."""
         held = self._messages[generation]
         held.unclaimed += 1
+        if to in self._departed:  # a connection of its that has not ended yet takes it nowhere
+            self._lose(generation, account)
+            return
         self._unclaimed[generation] = held
         owed = self._owed.get(to)
         if owed is None:
             owed = self._owed[to] = (account, deque())
         owed[1].append(generation)
 
-    def take_back(self, generation: int, to: bytes) -> None:
-        """That copy, the last one to there, could not be sent."""
-        self._owed[to][1].pop()
+    def take_back(self, generation: int, to: bytes) -> bool:
+        """That copy, the last one to there, could not be sent. False if it is lost already with the addressee."""
+        _, owed = self._owed.get(to, _NOTHING_OWED)
+        if not owed or owed[-1] != generation:
+            return False
+        owed.pop()
         self._count_copy(self._messages[generation])
+        return True
 
     def end(self, generation: int) -> None:
         """No more copies will be sent."""
@@ -130,20 +137,30 @@ class Claims(Generic[T]):
 
     def forget_addressee(self, to: bytes) -> None:
         """It has gone: what it has not claimed is lost."""
-        account, owed = self._owed.pop(to, (None, ()))
+        account, owed = self._owed.pop(to, _NOTHING_OWED)
         for generation in owed:
             self._lose(generation, account)
 
     def _fetch(self, name: bytes, generation: int) -> Account | None:
         """Count a copy as claimed, and those before it as lost; whose it was."""
-        account, owed = self._owed.get(name, (None, None))
-        if account is None or owed is None or generation not in owed:
+        account, owed = self._owed.get(name, _NOTHING_OWED)
+        if generation not in owed:
             return None
         while (first := owed.popleft()) != generation:
             self._lose(first, account)
         self._count_copy(self._messages[generation])
-        account.fetched()
+        if account is not None:
+            account.fetched()
         return account
+
+    def give_up_old(self) -> None:
+        """What was waiting for its addressee when this was called last, and does so still, is lost."""
+        for name, (account, owed) in list(self._owed.items()):
+            while owed and owed[0] in self._old:
+                self._lose(owed.popleft(), account)
+            if not owed:
+                del self._owed[name]
+        self._old = set(self._unclaimed)
 
     def _lose(self, generation: int, account: Account | None) -> None:
         self.lost += 1
@@ -164,15 +181,18 @@ class Claims(Generic[T]):
     def join(self, reader: Hashable, name: bytes = b"") -> None:
         """A reader has come; ``name``: as which addressee."""
         self._readers[reader] = _Reader(name)
+        self._departed.pop(name, None)
 
     def claim(self, reader: Hashable, generation: int) -> None:
         """It has got a message, and goes on to read it."""
         self.claimed += 1
         state = self._readers[reader]
-        state.newest = max(state.newest, min(generation, self.newest))
         held = self._messages.get(generation)
         if held is None:
+            state.newest = max(state.newest, min(generation, self.newest))
             return
+        if generation > state.newest:
+            state.newest = generation
         held.holders.add(reader)
         if held.addressed:
             account = self._fetch(state.name, generation)
@@ -186,9 +206,9 @@ class Claims(Generic[T]):
 
     def release(self, reader: Hashable, generation: int) -> None:
         """It does not look at a message any more."""
-        state = self._readers[reader]
-        if generation in state.held:
-            self._let_go(reader, generation, state.held.pop(generation))
+        held = self._readers[reader].held
+        if generation in held:
+            self._let_go(reader, generation, held.pop(generation))
 
     def leave(self, reader: Hashable) -> None:
         """It claims nothing more, and holds what it holds."""
@@ -197,6 +217,10 @@ class Claims(Generic[T]):
             state.leaving = True
             self.suspect()
             self.forget_addressee(state.name)
+            if any(state.name):
+                self._departed[state.name] = None
+                if len(self._departed) > _REMEMBERED:
+                    del self._departed[next(iter(self._departed))]
 
     def suspect(self) -> None:
         """Somebody has gone: what nobody has claimed may have been sent there."""
@@ -218,7 +242,7 @@ class Claims(Generic[T]):
             self._list(held)
 
     def _list(self, held: Held[T]) -> None:
-        if held.is_free and not held.listed:
+        if not (held.unclaimed or held.holders or held.listed):
             held.listed = True
             self._freed.append(held.thing)
 

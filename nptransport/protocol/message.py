@@ -220,7 +220,8 @@ class ClientStatistics:
     bytes_outstanding: int
     """Bytes of the arguments of those, which are kept to be sent again."""
     resent: int
-    """Times that a call was sent once more, since the connection that it had been sent on ended."""
+    """Times that a call was sent once more, since the connection that it had been sent on ended, or its answer was in
+    shared memory that ended with its sender."""
     late: int
     """Answers that came when nobody waited for them any more; they were dropped."""
     malformed: int
@@ -229,6 +230,8 @@ class ClientStatistics:
     """Servers or brokers connected now."""
     disconnects: int
     """Connections that ended before this endpoint was closed."""
+    unshared: int = 0
+    """Over ``shm://``: large arguments that went through the socket, as all shared memory was on loan."""
 
 
 @dataclass(frozen=True)
@@ -255,6 +258,8 @@ class ServerStatistics:
     """Peers connected now."""
     disconnects: int
     """Connections that ended before this endpoint was closed."""
+    unshared: int = 0
+    """Over ``shm://``: large results that went through the socket, as all shared memory was on loan."""
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,20 @@ class Parcel(NamedTuple):
     copied: list[Any]
     """The same for those that libzmq is to copy, None for those that it may read where they are."""
     nbytes: int
+    """Of the payload, wherever it lies."""
+    lot: Any = None
+    """What keeps that part of it which lies in shared memory."""
+
+    def emptied(self) -> Parcel:
+        """What is left once it is not to be sent any more: its size."""
+        return Parcel([], [], self.nbytes)
 
 
 class Parcels:
     """Makes parcels; their large arrays are copies, so that the caller's are free at once."""
+
+    unshared = 0
+    """Large payloads for which there was no shared memory."""
 
     def __init__(self, limits: Limits, max_bytes: int, on_release: Callable[[], None]) -> None:
         self._encoder = Encoder(limits)
@@ -36,8 +46,10 @@ class Parcels:
         frames: list[Any] = self._encoder.encode(payload)
         if len(frames) == 2 and len(frames[1]) <= SMALL and not keep:  # as most are that have to be quick
             return Parcel(frames, frames, len(frames[0]) + len(frames[1]))
+        return self._stow(frames, sum(map(len, frames)), keep)
+
+    def _stow(self, frames: list[Any], nbytes: int, keep: bool) -> Parcel:
         copied: list[Any] = frames
-        nbytes = sum(map(len, frames))
         if nbytes > SMALL or keep:
             for index in range(1, len(frames)):
                 frame = frames[index]
@@ -57,4 +69,4 @@ def gathered(parcel: Parcel) -> Parcel:
     """The same, independent of the arrays that it was made of."""
     frames = [bytes(frame) if kept is not None else frame for frame, kept in zip(*parcel[:2], strict=True)]
     copied = [None if kept is None else frame for frame, kept in zip(frames, parcel.copied, strict=True)]
-    return Parcel(frames, copied, parcel.nbytes)
+    return Parcel(frames, copied, parcel.nbytes, parcel.lot)

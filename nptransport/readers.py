@@ -1,0 +1,237 @@
+"""The sender's end of side channels: who reads is let in, handed the segments, and heard.
+
+A reader connects when it first meets a message that lies here, and says which messages it claims and releases. Its end,
+however it comes, closes the connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import socket
+import struct
+from collections.abc import Iterable
+from typing import Any
+
+from .errors import AddressError
+from .folders import allowed_users, side_channel
+from .log import warn
+from .memory.segments import Segment
+from .protocol.claims import Claims
+from .sidechannel import GONE, HELLO, LEAVE, NAME, OFFER, RECORD, RELEASE, listen, named, peer_of
+
+__all__ = ["Readers"]
+
+_READERS = 1024
+_WORDS = struct.Struct("<Q")
+
+
+class _Reader:
+    """A connection to somebody who reads."""
+
+    def __init__(self, connection: socket.socket, pid: int) -> None:
+        self.connection, self.pid = connection, pid
+        self.greeted = False
+        self.rest = b""
+        self.unsent: list[tuple[bytes, int | None]] = []
+
+    def __str__(self) -> str:
+        return named(self.pid)
+
+
+class Readers:
+    """Those who read what one endpoint sends. Not thread-safe.
+
+    Args:
+        name: of the endpoint, for the log.
+        folder: where the socket is to be at which they come.
+        identity: of the sender.
+        claims: hears what they say.
+    """
+
+    def __init__(self, name: str, folder: str, identity: bytes, claims: Claims[Any]) -> None:
+        self._name, self._claims = name, claims
+        self._users = allowed_users()
+        self._readers: dict[int, _Reader] = {}
+        self._hearing = False
+        self.path = side_channel(folder, identity)
+        try:
+            self._listener = listen(folder, identity, for_others=len(self._users) > 1)
+        except OSError as error:
+            raise AddressError(
+                f"{name}: cannot make a socket in {folder} ({error.strerror}), at which memory is handed out; make the "
+                "folder one that you may write to",
+                address=name,
+            ) from None
+        self._words = select.epoll()  # what they say
+        self._news = select.epoll()  # who comes and who goes: what a thread looks at, and nothing else wakes it
+        self._news.register(self._listener, select.EPOLLIN)
+
+    @property
+    def words(self) -> int:
+        """A descriptor that is readable when somebody has said something."""
+        return self._words.fileno()
+
+    @property
+    def news(self) -> int:
+        """A descriptor that is readable when somebody has come or gone."""
+        return self._news.fileno()
+
+    def attend(self, wanted: bool) -> None:
+        """Have :attr:`news` tell of words, too; or do so no more."""
+        if wanted:
+            self._news.register(self._words, select.EPOLLIN)
+        else:
+            self._news.unregister(self._words)
+
+    # What they say
+
+    def hear(self) -> bool:
+        """Take in what has been said; whether anything was."""
+        if self._hearing:  # garbage is collected while we listen, and a message with it: words keep their order
+            return False
+        self._hearing = True
+        try:
+            heard = self._words.poll(0)
+            for descriptor, _ in heard:
+                self._hear(self._readers[descriptor])
+        finally:
+            self._hearing = False
+        return bool(heard)
+
+    def _hear(self, reader: _Reader) -> None:
+        try:
+            words = reader.connection.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            words = b""
+        if not words:
+            self._part_from(reader)
+        elif not self._heed(reader, words):
+            warn("%s: %s broke the rules of the side channel, and is cut off", self._name, reader)
+            self._part_from(reader)
+
+    def _heed(self, reader: _Reader, words: bytes) -> bool:
+        if reader.rest:
+            words, reader.rest = reader.rest + words, b""
+        if not reader.greeted:
+            if len(words) < len(HELLO) + NAME:
+                reader.rest = words
+                return HELLO.startswith(words[: len(HELLO)])
+            if not words.startswith(HELLO):
+                return False
+            reader.greeted = True
+            self._claims.join(reader, words[len(HELLO) : len(HELLO) + NAME])
+            words = words[len(HELLO) + NAME :]
+        if len(words) & 7:
+            whole = len(words) & ~7
+            words, reader.rest = words[:whole], words[whole:]
+        claims = self._claims
+        for (word,) in _WORDS.iter_unpack(words):
+            if word == LEAVE:
+                claims.leave(reader)
+            elif word & RELEASE:
+                claims.release(reader, word ^ RELEASE)
+            else:
+                claims.claim(reader, word)
+        return True
+
+    def _part_from(self, reader: _Reader) -> None:
+        descriptor = reader.connection.fileno()
+        del self._readers[descriptor]
+        self._words.unregister(descriptor)
+        self._news.unregister(descriptor)
+        reader.connection.close()
+        if reader.greeted:
+            self._claims.gone(reader)
+
+    # Who comes, and what they are told
+
+    def admit(self, segments: Iterable[Segment]) -> None:
+        """Let in who has come, and hand out ``segments``."""
+        for descriptor, _ in self._news.poll(0):
+            if descriptor == self._listener.fileno():
+                self._accept(segments)
+
+    def _accept(self, segments: Iterable[Segment]) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return
+        pid, user = peer_of(connection)
+        if user not in self._users or len(self._readers) >= _READERS:
+            warn("%s: %s of user %d is not let at the shared memory", self._name, named(pid), user)
+            connection.close()
+            return
+        connection.setblocking(False)
+        reader = self._readers[connection.fileno()] = _Reader(connection, pid)
+        self._words.register(connection, select.EPOLLIN)
+        self._news.register(connection, 0)  # its end, and nothing else
+        for segment in segments:
+            self._tell(reader, RECORD.pack(OFFER, segment.number), segment)
+
+    def offer(self, segment: Segment) -> None:
+        """There is a new segment."""
+        for reader in self._readers.values():
+            self._tell(reader, RECORD.pack(OFFER, segment.number), segment)
+
+    def withdraw(self, segment: Segment) -> None:
+        """A segment is not used any more."""
+        for reader in self._readers.values():
+            self._tell(reader, RECORD.pack(GONE, segment.number), None)
+
+    def _tell(self, reader: _Reader, record: bytes, segment: Segment | None) -> None:
+        # A duplicate, as the segment may be given up before a slow reader has been told of it.
+        reader.unsent.append((record, None if segment is None else os.dup(segment.descriptor)))
+        self._flush(reader)
+
+    def flush(self) -> None:
+        """Tell those who had no room for it before."""
+        for reader in self._readers.values():
+            if reader.unsent:
+                self._flush(reader)
+
+    def _flush(self, reader: _Reader) -> None:
+        while reader.unsent:
+            record, descriptor = reader.unsent[0]
+            try:
+                if descriptor is None:
+                    reader.connection.send(record)
+                else:
+                    socket.send_fds(reader.connection, [record], [descriptor])
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno is not None and reader.connection.fileno() >= 0 and _is_passing(error):
+                    return
+            reader.unsent.pop(0)
+            if descriptor is not None:
+                os.close(descriptor)
+
+    # The end
+
+    def close(self) -> None:
+        """Part from all of them. :attr:`news` stays for the thread that looks at it, until :meth:`forget_news`."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.path)
+        self._listener.close()
+        for reader in self._readers.values():
+            for _, descriptor in reader.unsent:
+                if descriptor is not None:
+                    os.close(descriptor)
+            reader.connection.close()
+        self._readers.clear()
+        self._claims = Claims()  # or the memory that it tells of would be kept
+        self._words.close()
+
+    def forget_news(self) -> None:
+        """Nobody looks at :attr:`news` any more."""
+        self._news.close()
+
+
+def _is_passing(error: OSError) -> bool:
+    """Whether a descriptor could not be handed over since too many are on their way."""
+    return error.errno in (errno.ETOOMANYREFS, errno.EMFILE, errno.ENOBUFS, errno.ENOMEM)

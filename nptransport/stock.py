@@ -1,0 +1,185 @@
+"""What there is of shared memory to be lent: slots to write into, who holds which, and what has come back.
+
+Where readers come, are handed the memory and say what they hold is ``readers``; what follows from that is
+``protocol.claims``.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Protocol
+
+from .memory.slots import Slot, Slots
+from .protocol.claims import Claims
+from .readers import Readers
+
+__all__ = ["Peers", "Stock"]
+
+# Messages that wait for a reader: as many, or that much. With more, the processor's cache holds them no more.
+_DEPTH, _DEPTH_BYTES = 4, 2**22
+
+
+class Peers(Protocol):
+    """The connections of an endpoint."""
+
+    disconnects: int
+
+    def refresh(self) -> int:
+        """How many there are now."""
+
+
+class Stock:
+    """The shared memory of one endpoint that sends.
+
+    Args:
+        name: of the endpoint, for the log.
+        folder: where the side channel's socket is to be.
+        max_bytes: of shared memory, all slots together; one message larger than that travels alone.
+        peers: who is connected to the endpoint, whether they have come here or not; None where copies are addressed.
+    """
+
+    def __init__(self, name: str, folder: str, max_bytes: int, peers: Peers | None) -> None:
+        self._name, self._peers = name, peers
+        self._disconnects = 0 if peers is None else peers.disconnects
+        self.identity = os.urandom(8)
+        self._slots = Slots(max_bytes)
+        self._claims: Claims[Slot] = Claims()
+        self._lock = threading.RLock()
+        self._closed_at: float | None = None
+        self._ended = False
+        self._lost = 0
+        self.nbytes = 0
+        """Bytes of messages that have been sent and are not free again, without those that are exempt."""
+        self._readers = Readers(name, folder, self.identity, self._claims)
+
+    @property
+    def descriptor(self) -> int:
+        """Readable when a reader has said something: a slot may be free."""
+        return self._readers.words
+
+    @property
+    def path(self) -> str:
+        """Of the socket at which the memory is handed out."""
+        return self._readers.path
+
+    @property
+    def lost(self) -> int:
+        """Messages that went to readers who died before they had them."""
+        return self._lost + self._claims.lost
+
+    @property
+    def fetched(self) -> int:
+        """Claims so far."""
+        return self._claims.claimed
+
+    def is_far_ahead(self, nbytes: int, waits: int) -> bool:
+        """Whether a message of ``nbytes``, for which there have been ``waits``, should wait for those before it to be
+        fetched, so that their slots are still in the cache when they are used again."""
+        depth = max(_DEPTH, _DEPTH_BYTES // nbytes)
+        most = depth // 2 if waits else depth - 1  # to begin and to stop at every message would be all that it does
+        if self._claims.unclaimed <= most:
+            return False
+        with self._lock:
+            self._listen()
+        return self._claims.unclaimed > most
+
+    # Slots
+
+    def take(self, nbytes: int) -> Slot | None:
+        """A slot for ``nbytes``; None while there is none. TransportError if the system has no memory for it."""
+        with self._lock:
+            if self._closed_at is not None:
+                return None
+            slot = self._slots.pop(nbytes)
+            if slot is None:
+                self._listen()
+                slot = self._slots.pop(nbytes)
+            if slot is None:
+                self._settle()
+                slot = self._slots.pop(nbytes) or self._grow(nbytes)
+            while slot is not None and not self._renew(slot):
+                slot = self._slots.pop(nbytes) or self._grow(nbytes)
+            return slot
+
+    def take_now(self, nbytes: int) -> Slot | None:
+        """As :meth:`take`, if that needs no thought."""
+        with self._lock:
+            if self._claims.unclaimed >= max(_DEPTH, _DEPTH_BYTES // nbytes):
+                return None
+            slot = self._slots.pop(nbytes)
+            if slot is None:
+                self._listen()
+                slot = self._slots.pop(nbytes)
+                if slot is None:
+                    return None
+            return slot if self._renew(slot) else None
+
+    def _renew(self, slot: Slot) -> bool:
+        """Whether nobody holds what was in ``slot``. It was made invalid when it became free, and now we listen; a
+        reader claims first, and then looks whether it is valid. So whoever comes late either holds it, or sees that it
+        has come too late."""
+        if slot.generation:
+            self._listen()
+        if not self._claims.forget(slot.generation):
+            self.nbytes += slot.used
+            return False
+        slot.generation = 0
+        return True
+
+    def _grow(self, nbytes: int) -> Slot | None:
+        segment, gone = self._slots.grow(nbytes)
+        for each in gone:
+            self._readers.withdraw(each)
+        if segment is None:
+            return None
+        self._readers.offer(segment)
+        return self._slots.pop(nbytes)
+
+    def give_back(self, slot: Slot) -> None:
+        """A slot that was taken, and is not sent."""
+        with self._lock:
+            if not self._ended:
+                self._slots.push(slot)
+
+    # What readers have said
+
+    def _listen(self) -> None:
+        """Take it in. To be called with the lock held."""
+        if self._readers.hear():
+            self._sort_in()
+
+    def _settle(self) -> None:
+        """Find out what has been lost with readers who have gone."""
+        count = 0
+        if self._peers is not None and self._closed_at is None:
+            count = self._peers.refresh()
+            if self._peers.disconnects > self._disconnects:  # what was sent to who never came here, or had left
+                self._disconnects = self._peers.disconnects
+                self._claims.suspect()
+        if self._claims.in_doubt():
+            self._claims.settle(count)
+            self._sort_in()
+
+    def _sort_in(self) -> None:
+        for slot in self._claims.take_freed():
+            self.nbytes -= slot.used
+            slot.invalidate()
+            self._slots.push(slot)
+
+    def look(self) -> None:
+        """Take note of who has gone."""
+        with self._lock:
+            self._listen()
+            self._settle()
+
+    def situation(self) -> str:
+        """Who holds how much, for errors."""
+        with self._lock:
+            self._listen()
+            parts = []
+            for reader, slots in self._claims.holdings().items():
+                held = sum(slot.used for slot in slots)
+                who = "not fetched yet" if reader is None else f"held by {reader}"
+                parts.append(f"{len(slots)} messages, {held} bytes {who}")
+            return f"shared memory of {self._slots.max_bytes} bytes: {'; '.join(parts) or 'all free'}"
