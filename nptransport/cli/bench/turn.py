@@ -1,0 +1,128 @@
+"""One turn of one candidate: two fresh processes, a warm-up, and as many messages as fit the time."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import wait
+from types import TracebackType
+from typing import Any
+
+from ..exits import ExitCode, Stop
+from ..signals import Interruption
+from . import child
+from .candidates import Candidate
+from .content import Reading
+
+__all__ = ["Missing", "measure"]
+
+_PATIENCE = 120.0  # seconds without an answer
+_LOOK = 0.1
+_WARM_UP = 32_000_000  # bytes
+_FEWEST, _FEWEST_WARM, _MOST_WARM, _MOST = 5, 3, 2000, 1_000_000  # messages
+
+# Never forks of this process, for ZeroMQ does not survive that. A fork server has imported what they need, and has no
+# context: a process takes milliseconds to begin, where a fresh interpreter takes a tenth of a second.
+_SERVER = "forkserver" in multiprocessing.get_all_start_methods()
+_PROCESSES: Any = multiprocessing.get_context("forkserver" if _SERVER else "spawn")
+if _SERVER:
+    _PROCESSES.set_forkserver_preload([child.__name__, f"{__package__}.programs.ours_asyncio"])
+
+
+class Missing(Exception):
+    """This system lacks what the candidate needs; the text says what."""
+
+
+def measure(
+    candidate: Candidate, nbytes: int, reading: Reading, *, seconds: float, interruption: Interruption
+) -> float:
+    """Messages a second, or round trips, of arrays of ``nbytes``, in a burst of about ``seconds``.
+
+    Raises:
+        Missing: it cannot be measured on this system.
+        Stop: one of the processes died, or saw something wrong; or somebody interrupted.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="npt", ignore_cleanup_errors=True))
+        roles = ["drive"] if candidate.transport == "memory" else ["serve", "drive"]
+        sides = [stack.enter_context(_Child(candidate, role)) for role in roles]
+
+        def everybody(orders: Iterable[tuple[_Child, dict[str, Any]]]) -> list[dict[str, Any]]:
+            """What each answers to its order."""
+            asked = []
+            for side, order in orders:
+                side.tell(order)
+                asked.append(side)
+            return _answers(asked, sides, interruption)
+
+        address = "tcp://127.0.0.1:*" if candidate.transport == "tcp" else f"{candidate.transport}://{folder}/s"
+        for side in sides:  # one after the other: whoever waits says where
+            (ready,) = everybody([(side, {"address": address, "nbytes": nbytes, "reading": reading})])
+            address = ready["ready"]
+
+        def burst(count: int) -> float:
+            answers = everybody((side, {"burst": count}) for side in sides)
+            return float(next(each["seconds"] for each in answers if each["seconds"] is not None))
+
+        warm = burst(max(_FEWEST_WARM, min(_MOST_WARM, _WARM_UP // nbytes)))
+        return 1 / burst(max(_FEWEST, min(_MOST, int(seconds / warm))))
+
+
+class _Child:
+    """A process that runs one side, and does not outlive the ``with`` block."""
+
+    def __init__(self, candidate: Candidate, role: str) -> None:
+        self.who = f"{candidate.name}: the process that {'waits' if role == 'serve' else 'connects'}"
+        self.pipe, self._theirs = _PROCESSES.Pipe()
+        self.process = _PROCESSES.Process(target=child.main, args=(self._theirs, candidate.program, role), daemon=True)
+
+    def __enter__(self) -> _Child:
+        self.process.start()
+        self._theirs.close()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.pipe.close()
+        self.process.kill()
+        self.process.join()
+        self.process.close()
+
+    def tell(self, order: dict[str, Any]) -> None:
+        with suppress(BrokenPipeError):  # it has died, and whoever waits for its answer hears of that
+            self.pipe.send_bytes(json.dumps(order).encode())
+
+    def hear(self) -> dict[str, Any]:
+        """What it has said. Missing or Stop if it could not do what it was told."""
+        try:
+            answer: dict[str, Any] = json.loads(self.pipe.recv_bytes())
+        except (EOFError, ConnectionResetError):
+            self.process.join(_PATIENCE)
+            code = self.process.exitcode
+            how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+            raise Stop(ExitCode.FAILED, f"{self.who} died ({how})") from None
+        if "unavailable" in answer:
+            raise Missing(answer["unavailable"])
+        if "error" in answer:
+            raise Stop(ExitCode.FAILED, f"{self.who}: {answer['error']}")
+        return answer
+
+
+def _answers(asked: list[_Child], everybody: list[_Child], interruption: Interruption) -> list[dict[str, Any]]:
+    """One of each that was asked. The others are listened to, too: if one of them dies, nobody else may ever answer."""
+    answers: dict[_Child, dict[str, Any]] = {}
+    deadline = time.monotonic() + _PATIENCE
+    while len(answers) < len(asked):
+        talking = wait([side.pipe for side in everybody if side not in answers], timeout=_LOOK)
+        answers.update({side: side.hear() for side in everybody if side.pipe in talking})
+        if interruption:
+            raise Stop(interruption.exit_code, "interrupted")
+        if time.monotonic() > deadline:
+            silent = ", ".join(side.who for side in asked if side not in answers)
+            raise Stop(ExitCode.TIMEOUT, f"{silent} did not answer within {_PATIENCE:g} s")
+    return [answers[side] for side in asked]
