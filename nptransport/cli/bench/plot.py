@@ -89,7 +89,7 @@ def _panel(axes: Axes, figures: Figures, pattern: str, reading: Reading) -> None
     reads = {"touch": "the reader touches each array", "read": "the reader adds up every element"}[reading]
     axes.set_title(f"GB/s; {reads}", loc="left", fontsize=11.5, color=_INK, pad=10)
     axes.set_xlabel("size of one array", fontsize=11, color=_INK, labelpad=8)
-    _label(axes, drawn)
+    _label(axes, drawn, reading)
 
 
 def _shown(candidates: Sequence[Candidate], pattern: str) -> list[Candidate]:
@@ -109,7 +109,7 @@ def _look(candidate: Candidate) -> tuple[str, Any]:
     return _COLOURS[candidate.transport], _DASHES.get(way, "-")
 
 
-def _label(axes: Axes, drawn: list[tuple[float, Candidate, str]]) -> None:
+def _label(axes: Axes, drawn: list[tuple[float, Candidate, str]], reading: Reading) -> None:
     """Names at the ends of the lines, pushed apart where they would overlap."""
     to_axes = axes.transData + axes.transAxes.inverted()
     ends = sorted((float(to_axes.transform((1.0, end))[1]), candidate, colour) for end, candidate, colour in drawn)
@@ -126,7 +126,8 @@ def _label(axes: Axes, drawn: list[tuple[float, Candidate, str]]) -> None:
             alpha=0.55, clip_on=False, zorder=1,
         )  # fmt: skip
         weight = "bold" if candidate.ours else "normal"
+        note = ": no copy" if reading == "touch" and candidate.program.endswith(".loan") else ""
         axes.text(
-            1.018, height, candidate.label, transform=axes.transAxes, color=colour, fontsize=10.5, fontweight=weight,
+            1.018, height, candidate.label + note, transform=axes.transAxes, color=colour, fontsize=10.5, fontweight=weight,
             va="center",
         )  # fmt: skip

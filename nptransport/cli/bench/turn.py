@@ -22,8 +22,9 @@ __all__ = ["Missing", "measure"]
 
 _PATIENCE = 120.0  # seconds without an answer
 _LOOK = 0.1
-_WARM_UP = 32_000_000  # bytes
-_FEWEST, _FEWEST_WARM, _MOST_WARM, _MOST = 5, 3, 2000, 1_000_000  # messages
+_WARM_UP = 64_000_000  # bytes
+_WARM_UP_RATE = 25_000  # messages a second: small ones are warm after about the time of a burst
+_FEWEST, _FEWEST_WARM, _MOST = 5, 3, 1_000_000  # messages
 
 # Never forks of this process, for ZeroMQ does not survive that. A fork server has imported what they need, and has no
 # context: a process takes milliseconds to begin, where a fresh interpreter takes a tenth of a second.
@@ -68,7 +69,7 @@ def measure(
             answers = everybody((side, {"burst": count}) for side in sides)
             return float(next(each["seconds"] for each in answers if each["seconds"] is not None))
 
-        warm = burst(max(_FEWEST_WARM, min(_MOST_WARM, _WARM_UP // nbytes)))
+        warm = burst(max(_FEWEST_WARM, min(int(seconds * _WARM_UP_RATE), _WARM_UP // nbytes)))
         return 1 / burst(max(_FEWEST, min(_MOST, int(seconds / warm))))
 
 
