@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..units import counted
 from .candidates import Candidate
 from .content import Reading
 from .figures import Figures
@@ -40,7 +41,9 @@ def draw(figures: Figures, machine: Machine, path: str) -> None:
     left = 0.03 / len(readings)
     figure.text(left, 0.95, what, fontsize=19, fontweight="bold", color=_INK, va="center")
     how = "bytes of the arrays that arrive, each second; medians, with the range of "
-    figure.text(left, 0.9, f"{how}{figures.rounds} interleaved rounds", fontsize=11.5, color=_FAINT, va="center")
+    figure.text(
+        left, 0.9, f"{how}{counted(figures.rounds, 'interleaved round')}", fontsize=11.5, color=_FAINT, va="center"
+    )
     busy = f", load {machine.load}" if machine.load is not None and machine.load > machine.cores / 2 else ""
     facts = f"{machine.cpu}, {machine.cores} cores{busy} · {machine.kernel} · Python {machine.python} · "
     facts += f"NumPy {machine.numpy} · libzmq {machine.libzmq} · nptransport {machine.nptransport}"
@@ -128,6 +131,6 @@ def _label(axes: Axes, drawn: list[tuple[float, Candidate, str]], reading: Readi
         weight = "bold" if candidate.ours else "normal"
         note = ": no copy" if reading == "touch" and candidate.program.endswith(".loan") else ""
         axes.text(
-            1.018, height, candidate.label + note, transform=axes.transAxes, color=colour, fontsize=10.5, fontweight=weight,
-            va="center",
+            1.018, height, candidate.label + note, transform=axes.transAxes, color=colour, fontsize=10.5,
+            fontweight=weight, va="center",
         )  # fmt: skip

@@ -8,6 +8,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from ..units import counted
 from .candidates import Candidate
 from .content import Reading
 from .figures import Figure, Figures
@@ -30,7 +31,8 @@ def tables(figures: Figures) -> Iterator[Table]:
     for pattern, title in _TITLES.items():
         candidates = [each for each in plan.candidates if each.pattern == pattern]
         for reading in plan.readings if candidates else ():
-            table = Table(title=f"{title}; {_READS[reading]}", title_justify="left", title_style="bold")
+            whole = f"{title}; {_READS[reading]}"
+            table = Table(title=whole, title_justify="left", title_style="bold", min_width=len(whole) + 1)
             table.add_column("")
             for nbytes in plan.sizes:
                 table.add_column(size(nbytes), justify="right", no_wrap=True)
@@ -46,7 +48,7 @@ def tables(figures: Figures) -> Iterator[Table]:
 def caption(figures: Figures, machine: Machine) -> str:
     """What the tables do not say of themselves."""
     lines = [
-        f"Medians of {figures.rounds} rounds in {figures.seconds:.0f} s, lowest to highest below; x is the ratio to "
+        f"Medians of {counted(figures.rounds, 'round')} in {figures.seconds:.0f} s, lowest to highest below; x is the ratio to "
         "the faster pyzmq over the same transport (shm and the limits: over ipc), in the same round.",
         f"{machine.cpu}, {machine.cores} cores, load {machine.load}; {machine.kernel}, Python {machine.python}, "
         f"NumPy {machine.numpy}, pyzmq {machine.pyzmq}, libzmq {machine.libzmq}, nptransport {machine.nptransport}",
