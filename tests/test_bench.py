@@ -139,6 +139,8 @@ def test_a_process_that_is_sent_something_else_says_so(tmp_path: Path) -> None:
             tell(burst=3)
             connection.sendall(bytes(800))
             assert pipe.poll(PATIENCE)
+            assert json.loads(pipe.recv_bytes()) == {"begun": True}
+            assert pipe.poll(PATIENCE)
             assert "Wrong: message 0" in json.loads(pipe.recv_bytes())["error"]
         pipe.close()  # as it is when the command has died
         process.join(PATIENCE)

@@ -1,7 +1,7 @@
 """One process of a turn: does what it is told through a pipe, in JSON, and answers there.
 
     {"address": ..., "nbytes": ..., "reading": ...}   -> {"ready": address}, or {"unavailable": why}
-    {"burst": count}                                  -> {"seconds": of one message, or null}
+    {"burst": count}                                  -> {"begun": true}, and at the end {"seconds": of one message}
 
 It ends when the pipe does: nobody is left if the command dies.
 """
@@ -14,6 +14,7 @@ import os
 import queue
 import signal
 import threading
+import time
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -39,7 +40,11 @@ def main(pipe: Connection, program: str, role: str) -> None:
         with begin(Task(**orders.get())) as side:
             answer(ready=side.address)
             while True:
-                answer(seconds=side.burst(orders.get()["burst"]))
+                count = orders.get()["burst"]
+                started = time.perf_counter()
+                answer(begun=True)
+                side.burst(count)
+                answer(seconds=(time.perf_counter() - started) / count)
     except (Unavailable, npt.AddressError) as error:
         answer(unavailable=str(error))
     except Exception as error:  # noqa: BLE001 - the command says it

@@ -17,7 +17,7 @@ QUICK_SECONDS = 55.0  # after which no other round is begun
 
 _START = 0.1  # seconds that two processes take to start and connect on a machine with nothing else to do
 _BYTES_A_SECOND = 2e9  # what to expect of the slower ones, where a few messages take longer than the time for a turn
-_FEWEST = 8  # messages, the warm-up among them
+_FEWEST = 11  # messages, the warm-up among them
 
 
 class Case(NamedTuple):

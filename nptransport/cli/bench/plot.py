@@ -36,14 +36,15 @@ def draw(figures: Figures, machine: Machine, path: str) -> None:
     axes = figure.subplots(1, len(readings), squeeze=False, sharey=True)[0]
     for panel, reading in zip(axes, readings, strict=True):
         _panel(panel, figures, pattern, reading)
-    figure.subplots_adjust(left=0.085 / len(readings), right=1 - 0.2 / len(readings), top=0.83, bottom=0.15, wspace=0.4)
+    figure.subplots_adjust(
+        left=0.085 / len(readings), right=1 - 0.215 / len(readings), top=0.83, bottom=0.15, wspace=0.4
+    )
     what = {"stream": "Arrays from process to process", "roundtrip": "Arrays to another process and back"}[pattern]
     left = 0.03 / len(readings)
     figure.text(left, 0.95, what, fontsize=19, fontweight="bold", color=_INK, va="center")
-    how = "bytes of the arrays that arrive, each second; medians, with the range of "
-    figure.text(
-        left, 0.9, f"{how}{counted(figures.rounds, 'interleaved round')}", fontsize=11.5, color=_FAINT, va="center"
-    )
+    rounds = counted(figures.rounds, "interleaved round")
+    how = f"bytes of the arrays that arrive, each second; medians, with the range of {rounds}"
+    figure.text(left, 0.9, how, fontsize=11.5, color=_FAINT, va="center")
     busy = f", load {machine.load}" if machine.load is not None and machine.load > machine.cores / 2 else ""
     facts = f"{machine.cpu}, {machine.cores} cores{busy} · {machine.kernel} · Python {machine.python} · "
     facts += f"NumPy {machine.numpy} · libzmq {machine.libzmq} · nptransport {machine.nptransport}"

@@ -48,8 +48,8 @@ def tables(figures: Figures) -> Iterator[Table]:
 def caption(figures: Figures, machine: Machine) -> str:
     """What the tables do not say of themselves."""
     lines = [
-        f"Medians of {counted(figures.rounds, 'round')} in {figures.seconds:.0f} s, lowest to highest below; x is the ratio to "
-        "the faster pyzmq over the same transport (shm and the limits: over ipc), in the same round.",
+        f"Medians of {counted(figures.rounds, 'round')} in {figures.seconds:.0f} s, lowest to highest below; x is the "
+        "ratio to the faster pyzmq over the same transport (shm and the limits: over ipc), in the same round.",
         f"{machine.cpu}, {machine.cores} cores, load {machine.load}; {machine.kernel}, Python {machine.python}, "
         f"NumPy {machine.numpy}, pyzmq {machine.pyzmq}, libzmq {machine.libzmq}, nptransport {machine.nptransport}",
     ]

@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from multiprocessing.connection import wait
 from types import TracebackType
@@ -24,7 +23,7 @@ _PATIENCE = 120.0  # seconds without an answer
 _LOOK = 0.1
 _WARM_UP = 64_000_000  # bytes
 _WARM_UP_RATE = 25_000  # messages a second: small ones are warm after about the time of a burst
-_FEWEST, _FEWEST_WARM, _MOST = 5, 3, 1_000_000  # messages
+_FEWEST, _FEWEST_WARM, _MOST = 8, 3, 1_000_000  # messages
 
 # Never forks of this process, for ZeroMQ does not survive that. A fork server has imported what they need, and has no
 # context: a process takes milliseconds to begin, where a fresh interpreter takes a tenth of a second.
@@ -52,22 +51,19 @@ def measure(
         roles = ["drive"] if candidate.transport == "memory" else ["serve", "drive"]
         sides = [stack.enter_context(_Child(candidate, role)) for role in roles]
 
-        def everybody(orders: Iterable[tuple[_Child, dict[str, Any]]]) -> list[dict[str, Any]]:
-            """What each answers to its order."""
-            asked = []
-            for side, order in orders:
-                side.tell(order)
-                asked.append(side)
-            return _answers(asked, sides, interruption)
-
         address = "tcp://127.0.0.1:*" if candidate.transport == "tcp" else f"{candidate.transport}://{folder}/s"
         for side in sides:  # one after the other: whoever waits says where
-            (ready,) = everybody([(side, {"address": address, "nbytes": nbytes, "reading": reading})])
-            address = ready["ready"]
+            side.tell({"address": address, "nbytes": nbytes, "reading": reading})
+            address = _answers([side], sides, interruption)[0]["ready"]
 
         def burst(count: int) -> float:
-            answers = everybody((side, {"burst": count}) for side in sides)
-            return float(next(each["seconds"] for each in answers if each["seconds"] is not None))
+            """Seconds a message, as the side that checks them saw it: its clock runs before the other may begin, or a
+            reader that was held up would be seen to empty a queue in no time."""
+            for side in sides:
+                side.tell({"burst": count})
+                _answers([side], sides, interruption)
+            answers = _answers(sides, sides, interruption)
+            return float(answers[0 if candidate.pattern == "stream" else -1]["seconds"])
 
         warm = burst(max(_FEWEST_WARM, min(int(seconds * _WARM_UP_RATE), _WARM_UP // nbytes)))
         return 1 / burst(max(_FEWEST, min(_MOST, int(seconds / warm))))
@@ -78,6 +74,7 @@ class _Child:
 
     def __init__(self, candidate: Candidate, role: str) -> None:
         self.who = f"{candidate.name}: the process that {'waits' if role == 'serve' else 'connects'}"
+        self.early: list[dict[str, Any]] = []  # said before anybody wanted to know
         self.pipe, self._theirs = _PROCESSES.Pipe()
         self.process = _PROCESSES.Process(target=child.main, args=(self._theirs, candidate.program, role), daemon=True)
 
@@ -116,11 +113,15 @@ class _Child:
 
 def _answers(asked: list[_Child], everybody: list[_Child], interruption: Interruption) -> list[dict[str, Any]]:
     """One of each that was asked. The others are listened to, too: if one of them dies, nobody else may ever answer."""
-    answers: dict[_Child, dict[str, Any]] = {}
+    answers = {side: side.early.pop(0) for side in asked if side.early}
     deadline = time.monotonic() + _PATIENCE
     while len(answers) < len(asked):
         talking = wait([side.pipe for side in everybody if side not in answers], timeout=_LOOK)
-        answers.update({side: side.hear() for side in everybody if side.pipe in talking})
+        for side in everybody:
+            if side.pipe in talking and side in asked:
+                answers[side] = side.hear()
+            elif side.pipe in talking:
+                side.early.append(side.hear())
         if interruption:
             raise Stop(interruption.exit_code, "interrupted")
         if time.monotonic() > deadline:

@@ -87,7 +87,8 @@ def command(
 
     In a round everybody takes a turn at each size, in fresh processes; medians and ratios are over the rounds. All
     that arrives is checked: dtype, shape, and first and last element, which number the messages ("touch"); or these
-    and the sum of all elements ("read"). That takes the same time everywhere, and is a part of every figure. A loan
+    and the sum of all elements ("read"). That takes the same time everywhere, and is a part of every figure. The
+    clock runs from before the first message is sent until the last one has been checked. A loan
     is written whole only where it is read whole: with "touch" it shows what a message costs that nobody copies.
 
     \b

@@ -68,7 +68,7 @@ def serve_multipart(task: Task) -> Iterator[Side]:
             header, part = puller.recv_multipart(copy=copy)
             return _array(header if copy else header.bytes, part)
 
-        yield Side(address, lambda count: content.seconds(receive, count))
+        yield Side(address, lambda count: content.take(receive, count))
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def serve_parts(task: Task) -> Iterator[Side]:
         def receive() -> Array:
             return _array(puller.recv(), puller.recv(copy=copy))
 
-        yield Side(address, lambda count: content.seconds(receive, count))
+        yield Side(address, lambda count: content.take(receive, count))
 
 
 @contextmanager
@@ -132,4 +132,4 @@ def drive_roundtrip(task: Task) -> Iterator[Side]:
             dealer.send(array, copy=copy)
             return _array(dealer.recv(), dealer.recv(copy=copy))
 
-        yield Side("", lambda count: content.seconds(receive, count))
+        yield Side("", lambda count: content.take(receive, count))

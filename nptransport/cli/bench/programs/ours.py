@@ -29,7 +29,7 @@ __all__ = [
 def serve_safe(task: Task) -> Iterator[Side]:
     content = task.content
     with npt.Consumer(bind=task.address, max_messages=task.most_waiting) as consumer:
-        yield Side(consumer.address, lambda count: content.seconds(consumer.recv, count))
+        yield Side(consumer.address, lambda count: content.take(consumer.recv, count))
 
 
 serve_lent = serve_loan = serve_safe
@@ -81,4 +81,4 @@ def serve_roundtrip(task: Task) -> Iterator[Side]:
 def drive_roundtrip(task: Task) -> Iterator[Side]:
     content = task.content
     with npt.Client(connect=task.address, max_bytes=task.budget) as client:
-        yield Side("", lambda count: content.seconds(lambda: client.call("echo", next(content)), count))
+        yield Side("", lambda count: content.take(lambda: client.call("echo", next(content)), count))

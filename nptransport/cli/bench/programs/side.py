@@ -53,5 +53,5 @@ class Side(NamedTuple):
 
     address: str
     """Where it waits, if it does."""
-    burst: Callable[[int], float | None]
-    """Move so many messages; seconds that each took, from the side that measures."""
+    burst: Callable[[int], None]
+    """Move so many messages."""

@@ -34,7 +34,7 @@ def drive_memcpy(task: Task) -> Iterator[Side]:
         np.copyto(target, next(content))
         return target
 
-    yield Side("", lambda count: content.seconds(receive, count))
+    yield Side("", lambda count: content.take(receive, count))
 
 
 @contextmanager
@@ -43,10 +43,10 @@ def serve_stream(task: Task) -> Iterator[Side]:
     content, array = task.content, np.zeros(task.nbytes // 8, np.uint64)
     accepted: list[socket.socket] = []
 
-    def burst(count: int) -> float:
+    def burst(count: int) -> None:
         if not accepted:
             accepted.append(listener.accept()[0])
-        return content.seconds(lambda: _fill(accepted[0], array), count)
+        content.take(lambda: _fill(accepted[0], array), count)
 
     with listener:
         listener.bind(path)
@@ -97,4 +97,4 @@ def drive_roundtrip(task: Task) -> Iterator[Side]:
 
     with connection:
         connection.connect(path)
-        yield Side("", lambda count: content.seconds(receive, count))
+        yield Side("", lambda count: content.take(receive, count))
