@@ -21,7 +21,7 @@ __all__ = ["Missing", "measure"]
 
 _PATIENCE = 120.0  # seconds without an answer
 _LOOK = 0.1
-_WARM_UP = 64_000_000  # bytes
+_WARM_UP, _WARM_UP_SHM = 64_000_000, 2**28  # bytes; shared memory is warm once all of max_bytes was used
 _WARM_UP_RATE = 25_000  # messages a second: small ones are warm after about the time of a burst
 _FEWEST, _FEWEST_WARM, _MOST = 8, 3, 1_000_000  # messages
 
@@ -65,7 +65,8 @@ def measure(
             answers = _answers(sides, sides, interruption)
             return float(answers[0 if candidate.pattern == "stream" else -1]["seconds"])
 
-        warm = burst(max(_FEWEST_WARM, min(int(seconds * _WARM_UP_RATE), _WARM_UP // nbytes)))
+        total = _WARM_UP_SHM if candidate.transport == "shm" else _WARM_UP
+        warm = burst(max(_FEWEST_WARM, min(int(seconds * _WARM_UP_RATE), total // nbytes)))
         return 1 / burst(max(_FEWEST, min(_MOST, int(seconds / warm))))
 
 
