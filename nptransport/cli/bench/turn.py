@@ -24,6 +24,7 @@ _LOOK = 0.1
 _WARM_UP, _WARM_UP_SHM = 64_000_000, 2**28  # bytes; shared memory is warm once all of max_bytes was used
 _WARM_UP_RATE = 25_000  # messages a second: small ones are warm after about the time of a burst
 _FEWEST, _FEWEST_WARM, _MOST = 8, 3, 1_000_000  # messages
+_TRIES = 3
 
 # Never forks of this process, for ZeroMQ does not survive that. A fork server has imported what they need, and has no
 # context: a process takes milliseconds to begin, where a fresh interpreter takes a tenth of a second.
@@ -66,8 +67,13 @@ def measure(
             return float(answers[0 if candidate.pattern == "stream" else -1]["seconds"])
 
         total = _WARM_UP_SHM if candidate.transport == "shm" else _WARM_UP
-        warm = burst(max(_FEWEST_WARM, min(int(seconds * _WARM_UP_RATE), total // nbytes)))
-        return 1 / burst(max(_FEWEST, min(_MOST, int(seconds / warm))))
+        each = burst(max(_FEWEST_WARM, min(int(seconds * _WARM_UP_RATE), total // nbytes)))
+        for _ in range(_TRIES):
+            count = max(_FEWEST, min(_MOST, int(seconds / each)))
+            each = burst(count)
+            if count * each > seconds / 2 or count == _MOST:
+                break  # else it was still warming up when that was foretold
+        return 1 / each
 
 
 class _Child:
