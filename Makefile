@@ -23,6 +23,7 @@ fuzz: $(VENV)/test.stamp
 	@$(RUN) benchmarks/fuzz.py --inputs $${INPUTS:-120_000} --seed $${SEED:-1}
 
 bench: $(VENV)/test.stamp
+	@$(RUN) -m nptransport bench --quick
 	@$(RUN) benchmarks/codec.py
 	@$(RUN) benchmarks/imports.py
 	@$(RUN) benchmarks/stream.py

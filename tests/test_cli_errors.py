@@ -16,7 +16,7 @@ from command_line import PROGRAM, receiver, run
 
 import nptransport as npt
 
-COMMANDS = ["send", "recv", "top", "view", "proxy", "broker", "worker", "workers", "keygen", "doctor", "demo"]
+COMMANDS = ["send", "recv", "top", "view", "proxy", "broker", "worker", "workers", "keygen", "doctor", "bench", "demo"]
 NOWHERE = ["--connect", "tcp://127.0.0.1:9"]
 
 

@@ -8,6 +8,7 @@ Knows the public surface of the package only. One file a command, in ``commands/
     watch/        what goes by on a stream: the table of ``top``
     picture/      any array as something to look at: ``view``
     pool/         workers as processes
+    bench/        what ``bench`` measures, in processes of its own
     demo/         the camera, the viewers and the screen of ``nptransport demo``
     report.py     one line a file, a progress bar or JSON: whatever ``send`` and ``recv`` show
     lookup.py     whether the names of hosts can be resolved

@@ -21,7 +21,7 @@ from .exits import ExitCode, Stop
 __all__ = ["program", "run"]
 
 # A new command: a file in commands/ whose `command` is a click.Command, and its name here.
-_COMMANDS = ["send", "recv", "top", "view", "proxy", "broker", "worker", "workers", "keygen", "doctor", "demo"]
+_COMMANDS = ["send", "recv", "top", "view", "proxy", "broker", "worker", "workers", "keygen", "doctor", "bench", "demo"]
 _INSIDE = ["demo-camera", "demo-viewer"]  # processes of the demo, hidden from the help
 
 _TRACEBACK = "NPTRANSPORT_TRACEBACK"

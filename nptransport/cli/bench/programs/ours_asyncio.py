@@ -1,0 +1,125 @@
+"""The library, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import numpy as np
+
+from nptransport.asyncio import Client, Consumer, Producer, Server
+
+from ..content import Array, Content
+from .side import Side, Task
+
+__all__ = [
+    "drive_lent",
+    "drive_loan",
+    "drive_roundtrip",
+    "drive_safe",
+    "serve_lent",
+    "serve_loan",
+    "serve_roundtrip",
+    "serve_safe",
+]
+
+
+async def _take(content: Content, receive: Callable[[], Awaitable[Any]], count: int) -> None:
+    """As Content.take."""
+    for _ in range(count):
+        content.check(await receive())
+
+
+@contextmanager
+def _loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    try:
+        yield loop
+    finally:
+        loop.close()
+
+
+@contextmanager
+def serve_safe(task: Task) -> Iterator[Side]:
+    content = task.content
+
+    async def begin() -> Consumer:
+        return Consumer(bind=task.address, max_messages=task.most_waiting)
+
+    with _loop() as loop:
+        consumer = loop.run_until_complete(begin())
+        yield Side(consumer.address, lambda count: loop.run_until_complete(_take(content, consumer.recv, count)))
+
+
+serve_lent = serve_loan = serve_safe
+
+
+@contextmanager
+def _drive(task: Task, send: Callable[[Producer, Content], Awaitable[Any]]) -> Iterator[Side]:
+    content = task.content
+
+    async def begin() -> Producer:
+        return Producer(connect=task.address, max_messages=task.most_waiting, max_bytes=task.budget)
+
+    async def burst(producer: Producer, count: int) -> None:
+        for _ in range(count):
+            await send(producer, content)
+
+    with _loop() as loop:
+        producer = loop.run_until_complete(begin())
+        yield Side("", lambda count: loop.run_until_complete(burst(producer, count)))
+
+
+def drive_safe(task: Task) -> AbstractContextManager[Side]:
+    return _drive(task, lambda producer, content: producer.send(next(content)))
+
+
+def drive_lent(task: Task) -> AbstractContextManager[Side]:
+    return _drive(task, lambda producer, content: producer.send(next(content), copy=False))
+
+
+def drive_loan(task: Task) -> AbstractContextManager[Side]:
+    shape = (task.nbytes // 8,)
+
+    async def send(producer: Producer, content: Content) -> None:
+        async with producer.loan(shape, np.uint64) as array:
+            content.write(array)
+
+    return _drive(task, send)
+
+
+async def _echo(array: Array) -> Array:
+    return array
+
+
+@contextmanager
+def serve_roundtrip(task: Task) -> Iterator[Side]:
+    with _loop() as loop:
+
+        async def begin() -> Server:
+            server = Server(bind=task.address, max_bytes=task.budget)
+            server.register("echo", _echo)
+            return server
+
+        server = loop.run_until_complete(begin())
+        threading.Thread(target=lambda: loop.run_until_complete(server.serve()), daemon=True).start()
+        yield Side(server.address, lambda count: None)
+
+
+@contextmanager
+def drive_roundtrip(task: Task) -> Iterator[Side]:
+    content = task.content
+
+    async def begin() -> Client:
+        return Client(connect=task.address, max_bytes=task.budget)
+
+    with _loop() as loop:
+        client = loop.run_until_complete(begin())
+
+        def burst(count: int) -> None:
+            loop.run_until_complete(_take(content, lambda: client.call("echo", next(content)), count))
+
+        yield Side("", burst)

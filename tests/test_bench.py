@@ -1,0 +1,232 @@
+"""``nptransport bench``: every row has its figure, what is wrong is noticed, and no process outlives the command."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import PATIENCE, PROGRAM, Running, events, wait_until
+
+from nptransport.cli.app import run as run_here
+from nptransport.cli.bench import child
+from nptransport.cli.bench.candidates import CANDIDATES, choose
+from nptransport.cli.bench.content import Content, Wrong
+from nptransport.cli.bench.figures import Figures
+from nptransport.cli.bench.plan import Case, Plan
+from nptransport.cli.bench.turn import Missing, measure
+from nptransport.cli.signals import Interruption
+
+TINY = ["bench", "--sizes", "1KB", "--rounds", "1", "--seconds", "0.001", "--readers", "read"]
+RESULT = {
+    *("event", "name", "pattern", "transport", "face", "reading", "bytes"),
+    *("median", "lowest", "highest", "rates", "bytes_per_second", "to_pyzmq"),
+}
+MACHINE = {"event", "cpu", "cores", "load", "kernel", "python", "numpy", "pyzmq", "libzmq", "nptransport"}
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+# What is measured
+
+
+@pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda candidate: candidate.name)
+def test_everything_can_be_measured(candidate: Any) -> None:
+    if sys.platform != "linux" and candidate.transport not in ("tcp", "memory"):
+        pytest.skip("needs a transport of Linux")
+    assert measure(candidate, 1000, "read", seconds=0.001, interruption=Interruption()) > 0
+
+
+def test_lines_for_programs_and_a_picture(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "speed.png"
+    assert run_here([*TINY, "--transports", "ipc", "--patterns", "stream", "--json", "--plot", str(picture)]) == 0
+    machine, *results, summary = events(capfd.readouterr().out)
+    assert set(machine) == MACHINE
+    assert (summary["event"], summary["rounds"], summary["exit"]) == ("summary", 1, 0)
+    chosen = choose(patterns=["stream"], transports=["ipc"], faces=(), quick=False)
+    assert [result["name"] for result in results if result["event"] == "result"] == [each.name for each in chosen]
+    for result in results:
+        assert set(result) == RESULT
+        assert result["lowest"] <= result["median"] <= result["highest"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_table_for_people_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*args: Any, **options: Any) -> float:
+        if args[0].transport == "shm":
+            raise Missing("shm:// needs Linux")
+        return 1234.0
+
+    monkeypatch.setattr("nptransport.cli.bench.run.measure", refused)
+    assert run_here([*TINY, "--rounds", "2"]) == 0
+    shown = capfd.readouterr().out
+    assert all(candidate.label in shown for candidate in CANDIDATES)
+    assert shown.count("not here: shm:// needs Linux") == sum(each.transport == "shm" for each in CANDIDATES)
+    assert "1.23k x1.00" in shown
+
+
+def test_medians_and_ratios_are_of_the_same_round() -> None:
+    ours, bare = (next(each for each in CANDIDATES if each.name == name) for name in ("ipc", "pyzmq-parts-ipc"))
+    figures = Figures(Plan([ours, bare], [1000], ["touch"], rounds=3, seconds=1))
+    for mine, theirs in ((10.0, 20.0), (100.0, 100.0), (40.0, 20.0)):
+        figures.add(Case(ours, 1000, "touch"), mine)
+        figures.add(Case(bare, 1000, "touch"), theirs)
+    figure = figures.get(Case(ours, 1000, "touch"))
+    assert figure is not None
+    assert figure[:3] == (40.0, 10.0, 100.0)
+    assert figure.to_pyzmq == 1.0
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda array: array.astype(np.int64), "found int64"),
+        (lambda array: array[:-1], "found uint64 (99,)"),
+        (lambda array: array.tolist(), "found list"),
+        (lambda array: array + np.uint64(8), "first and last"),
+        (lambda array: np.where(np.arange(100) == 50, 0, array).astype(np.uint64), "the sum"),
+    ],
+)
+def test_wrong_content_is_noticed(spoil: Callable[[np.ndarray], Any], said: str) -> None:
+    sender, reader = Content(800, "read"), Content(800, "read")
+    for _ in range(200):
+        reader.check(next(sender))
+    spoiled = spoil(next(sender))
+    with pytest.raises(Wrong, match="message 200") as caught:
+        reader.check(spoiled)
+    assert said in str(caught.value)
+
+
+def test_a_message_left_out_is_noticed() -> None:
+    sender, reader = Content(800, "touch"), Content(800, "touch")
+    reader.check(next(sender))
+    next(sender)
+    third = next(sender)
+    with pytest.raises(Wrong, match="message 1"):
+        reader.check(third)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs unix sockets")
+def test_a_process_that_is_sent_something_else_says_so(tmp_path: Path) -> None:
+    import socket
+
+    context = multiprocessing.get_context("spawn")
+    pipe, theirs = context.Pipe()
+    process = context.Process(target=child.main, args=(theirs, "system.stream", "serve"), daemon=True)
+    process.start()
+    theirs.close()
+
+    def tell(**order: Any) -> None:
+        pipe.send_bytes(json.dumps(order).encode())
+
+    try:
+        tell(address=f"unix://{tmp_path}/s", nbytes=800, reading="touch")
+        assert pipe.poll(PATIENCE)
+        assert "ready" in json.loads(pipe.recv_bytes())
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(f"{tmp_path}/s")
+            tell(burst=3)
+            connection.sendall(bytes(800))
+            assert pipe.poll(PATIENCE)
+            assert json.loads(pipe.recv_bytes()) == {"begun": True}
+            assert pipe.poll(PATIENCE)
+            assert "Wrong: message 0" in json.loads(pipe.recv_bytes())["error"]
+        pipe.close()  # as it is when the command has died
+        process.join(PATIENCE)
+        assert process.exitcode == 0
+    finally:
+        process.kill()
+        process.join()
+
+
+@pytest.mark.parametrize("size", ["0", "7KB?", "9", "1GB", "1001"])
+def test_sizes_that_are_none(size: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_here(["bench", "--sizes", size]) == 2
+    assert "multiple of 8" in (said := capfd.readouterr().err) or "is no size" in said
+
+
+def test_a_picture_that_could_not_be_written_is_refused_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_here(["bench", "--plot", "/no/such/folder/a.png"]) == 2
+    assert "no such folder" in capfd.readouterr().err
+
+
+# Who outlives whom
+
+
+def descendants(pid: int) -> set[int]:
+    """All processes below ``pid``."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = path.read_text().rpartition(")")
+            parents[int(name.split()[0])] = int(rest.split()[1])
+        except OSError:
+            continue
+    below: set[int] = set()
+    grown = {pid}
+    while grown:
+        grown = {each for each, parent in parents.items() if parent in grown}
+        below |= grown
+    return below
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Iterator[Running]:
+    """A run in the middle of its first turn, and for a long time."""
+    options = ["--sizes", "1KB", "--patterns", "stream", "--seconds", "3600", "--faces", "sync", "--rounds", "1"]
+    running = Running([*PROGRAM, "bench", *options], tmp_path)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+@linux
+def test_a_process_that_is_killed_is_named(endless: Running) -> None:
+    measuring = wait_until(lambda: _measuring(endless))
+    os.kill(measuring, signal.SIGKILL)
+    assert endless.wait() == 1
+    assert "memcpy: the process that connects died (killed by signal 9)" in endless.stderr
+
+
+@linux
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_nobody_is_left(endless: Running, number: int, code: int) -> None:
+    wait_until(lambda: _measuring(endless))
+    below = descendants(endless.process.pid)
+    endless.process.send_signal(number)
+    assert endless.process.wait(PATIENCE) == code
+    wait_until(lambda: not any(_alive(each) for each in below))
+
+
+def _measuring(running: Running) -> int:
+    """The process that copies memory: it has used some time of the processor, and its parent is the fork server."""
+    assert running.process.poll() is None, running.stderr
+    below = descendants(running.process.pid)
+    for each in below:
+        try:
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) in below and int(fields[11]) + int(fields[12]) > 2:
+            return each
+    return 0
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
