@@ -1,7 +1,7 @@
 """nptransport beside what one would take instead, doing the same work, in turn within one run.
 
     python -m pip install -r benchmarks/peers/requirements.txt     # as much of it as is wanted
-    python benchmarks/peers [--sizes 64KB,1MB,6.2MB,128MB] [--seconds 1] [--rounds 3] [--only NAME,NAME]
+    python benchmarks/peers [--sizes 64KB,1MB,6.2MB,128MB] [--seconds 1] [--rounds 3] [--only NAME ...]
                             [--read] [--markdown] [--json FILE]
 
 In each turn one process sends int64 arrays of one size to another for so many seconds, as fast as that will take them.
@@ -33,7 +33,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--sizes", type=sizes_of, default=sizes_of("64KB,1MB,6.2MB,128MB"), help="decimal units")
     parser.add_argument("--seconds", type=float, default=1.0, help="of each turn")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", type=lambda text: text.split(","), help="names, or what they begin with")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="what the contestants' names begin with")
     parser.add_argument("--read", action="store_true", help="read every element of every array; fill loans whole")
     parser.add_argument("--markdown", action="store_true", help="the table for a document")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all rates to this file")

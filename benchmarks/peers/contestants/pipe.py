@@ -18,7 +18,7 @@ SPAWN = multiprocessing.get_context("spawn")
 
 def ends(place: Place) -> Any:
     """Reader and writer."""
-    reader, writer = SPAWN.Pipe(duplex=False)
+    reader, writer = SPAWN.Pipe()
     place.closing.enter_context(reader)
     place.closing.enter_context(writer)
     return reader, writer
