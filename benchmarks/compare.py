@@ -26,7 +26,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 0.3  # of one measurement
-BATCH = 0.02  # seconds between looks at the clock, about
+BATCH = 0.01  # seconds, at least
 
 Rate = Callable[[], float]
 
@@ -53,35 +53,49 @@ def worse(ratios: dict[str, Ratio], tolerance: float) -> list[str]:
 # What is measured, in a process that imports the commit's nptransport
 
 
-def repeated(work: Callable[[], object]) -> float:
-    """Runs a second."""
+def batches(work: Callable[[], object]) -> tuple[int, list[float]]:
+    """Runs in each batch, and the seconds that each took."""
     count, taken = 1, 0.0
     while taken < BATCH:  # also what warms it up
         count *= 2
-        started = time.perf_counter()
-        for _ in range(count):
-            work()
-        taken = time.perf_counter() - started
-    done, started = 0, time.perf_counter()
-    while (taken := time.perf_counter() - started) < SECONDS:
-        for _ in range(count):
-            work()
-        done += count
-    return done / taken
+        taken = seconds(work, count)
+    found = [taken]
+    while sum(found) < SECONDS:
+        found.append(seconds(work, count))
+    return count, found
+
+
+def seconds(work: Callable[[], object], count: int) -> float:
+    started = time.perf_counter()
+    for _ in range(count):
+        work()
+    return time.perf_counter() - started
+
+
+def steady(work: Callable[[], object]) -> float:
+    """Runs a second in the middle one of the batches: what interrupts a few of them does not count."""
+    count, found = batches(work)
+    return count / statistics.median(found)
+
+
+def throughput(work: Callable[[], object]) -> float:
+    """Runs a second over all: for what comes in bursts."""
+    count, found = batches(work)
+    return count * len(found) / sum(found)
 
 
 def encode(shape: tuple[int, ...]) -> float:
     import nptransport as npt
 
     array = np.zeros(shape, np.float32)
-    return repeated(lambda: npt.encode(array))
+    return steady(lambda: npt.encode(array))
 
 
 def decode(shape: tuple[int, ...]) -> float:
     import nptransport as npt
 
     frames = npt.encode(np.zeros(shape, np.float32))
-    return repeated(lambda: npt.decode(frames))
+    return steady(lambda: npt.decode(frames))
 
 
 def stream(size: int) -> float:
@@ -96,7 +110,7 @@ def stream(size: int) -> float:
             expected = np.full(size, 7, np.uint8)
             if not np.array_equal(consumer.recv(timeout=60), expected):
                 raise ValueError("what arrived is not what was sent")
-            return repeated(lambda: consumer.recv(timeout=60))
+            return throughput(lambda: consumer.recv(timeout=60))
         finally:
             sender.kill()
             sender.wait()
@@ -122,7 +136,7 @@ def call() -> float:
             with npt.Client(connect=address) as client:
                 array = np.zeros(128)
                 client.call("echo", array, timeout=60)
-                return repeated(lambda: client.call("echo", array, timeout=60))
+                return steady(lambda: client.call("echo", array, timeout=60))
         finally:
             server.kill()
             server.wait()

@@ -7,6 +7,7 @@ the bytes are written into an allocated buffer. dtype and shape go as the attach
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def publish(locator: str, source: Source, shm: bool) -> None:
     with opened("connect", locator, shm) as session:
         publisher = session.declare_publisher("arrays", congestion_control=zenoh.CongestionControl.BLOCK)
         while not publisher.matching_status.matching:
-            pass
+            time.sleep(0.01)
         if shm:
             provider = zenoh.shm.ShmProvider.default_backend(4 * nbytes + 2**20)
             policy = zenoh.shm.BlockOn(zenoh.shm.GarbageCollect())
