@@ -33,9 +33,8 @@ def ring(place: Place) -> Any:
 def send(ring: Any, source: Source) -> None:
     name, free, _, writer = ring
     memory = SharedMemory(name)
-    slots = [
-        np.ndarray(source.work.shape, np.int64, memory.buf, slot * source.work.nbytes) for slot in range(SLOTS)
-    ]  # fmt: skip
+    shape, nbytes = source.work.shape, source.work.nbytes
+    slots = [np.ndarray(shape, np.int64, memory.buf, slot * nbytes) for slot in range(SLOTS)]
     for number, array in enumerate(source.arrays()):
         free.acquire()
         np.copyto(slots[number % SLOTS], array)
