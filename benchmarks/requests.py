@@ -5,8 +5,8 @@
 
 1. Round trip of a 1 KB array, Client and Server, against a bare pyzmq DEALER and ROUTER that echo two parts.
 2. Tasks of 1 MB in and out through a broker and two workers over ipc:// and over shm://, against
-   multiprocessing.Pool.map, ProcessPoolExecutor.map and, where `distributed` is installed, Dask's Client.map, with the same
-   function and data.
+   multiprocessing.Pool.map, ProcessPoolExecutor.map and, where `distributed` is installed, Dask's Client.map, with the
+   same function and data.
 """
 
 from __future__ import annotations
