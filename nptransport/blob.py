@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from .codec import Decoder, encode
+from .codec import decode, encode
 from .errors import DecodeError, LimitExceeded
 from .limits import DEFAULT_LIMITS, Limits
 
@@ -65,7 +65,10 @@ def loads(blob: Any, *, limits: Limits = DEFAULT_LIMITS) -> Any:
     except (TypeError, ValueError, BufferError):
         found, hint = type(blob).__name__, "for a list of frames call decode" if isinstance(blob, (list, tuple)) else ""
         raise DecodeError.of("blob", expected="flat bytes", found=found, hint=hint) from None
-    return Decoder(limits).decode(_split(view, limits))
+    frames: list[Any] = _split(view, limits)
+    if frames and len(frames[0]) <= limits.max_metadata_bytes:
+        frames[0] = bytes(frames[0])  # by which a decoder knows a layout again
+    return decode(frames, limits=limits)
 
 
 def _split(view: memoryview, limits: Limits) -> list[memoryview]:
