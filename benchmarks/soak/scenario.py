@@ -48,15 +48,14 @@ def draw_lanes(seed: int, episode: int) -> list[Lane]:
 
 
 def _draw_lane(name: str, pattern: str, draw: random.Random) -> Lane:
-    shared = pattern in ("push", "publish")  # requests do not travel in shared memory
-    transport = draw.choice(("tcp", "tcp", "ipc", "shm", "shm") if shared else ("tcp", "tcp", "ipc"))
+    transport = draw.choice(("tcp", "tcp", "ipc", "shm", "shm"))
     slots = {f"{role}-{index}": Spec(role, draw.choice(("sync", "asyncio")), o) for index, (role, o) in _parts(pattern)}
     return Lane(
         name=name,
         pattern=pattern,
         transport=transport,
         secured=transport != "shm" and draw.random() < 0.4,
-        largest=draw.choice((2_000, 50_000, 400_000)),
+        largest=draw.choice((2_000, 400_000, 4_000_000)),
         interval=draw.choice((0.004, 0.01, 0.03)),
         sender_binds=draw.random() < 0.5 if pattern == "push" else pattern == "publish",
         slots=slots,
