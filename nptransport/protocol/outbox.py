@@ -19,7 +19,7 @@ from .loan import check_loan
 __all__ = ["Outbox"]
 
 # Up to here a copy into a message of libzmq's own costs less than lending it a buffer and hearing of its return.
-SMALL = 32 * 1024
+SMALL = 64 * 1024
 
 
 class Outbox:

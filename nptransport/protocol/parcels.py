@@ -12,7 +12,7 @@ from ..memory.pool import InFlight
 __all__ = ["Parcel", "Parcels", "gathered"]
 
 # Up to here a copy into a message of libzmq's own costs less than lending it a buffer and hearing of its return.
-SMALL = 32 * 1024
+SMALL = 64 * 1024
 
 
 class Parcel(NamedTuple):
