@@ -38,9 +38,11 @@ _numbers = itertools.count()
 class _Connection:
     """One that is open."""
 
-    __slots__ = ("address", "greeted")
+    __slots__ = ("address", "greeted", "number")
 
     def __init__(self, address: str | None) -> None:
+        self.number = next(_numbers)
+        """Its own for good, where a file descriptor is soon another connection's."""
         self.address = address
         """Where we connected to, if it was us who did."""
         self.greeted = False
@@ -234,10 +236,24 @@ class Connections:
             self._greetings -= 1
             self.disconnects += 1
 
-    def end(self, connection: int) -> None:
-        """Close a connection whose other side is known to have gone."""
+    def number_of(self, connection: int | None) -> int | None:
+        """What tells a connection from all others, those included that had its file descriptor before; None if it is
+        there no more."""
+        with self._reading:
+            if not self._closed:
+                self._read_events()
+        found = None if connection is None else self._live.get(connection)
+        return None if found is None else found.number
+
+    def numbered(self, number: int) -> int | None:
+        """The file descriptor of the connection of that number; None if it is there no more."""
         self.refresh()
-        if connection in self._live:
+        return next((each for each, found in list(self._live.items()) if found.number == number), None)
+
+    def end(self, number: int) -> None:
+        """Close the connection of that number, whose other side is known to have gone."""
+        connection = self.numbered(number)
+        if connection is not None:
             _shut(connection, both=True)
 
     def is_idle(self) -> bool:

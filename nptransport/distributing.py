@@ -81,7 +81,8 @@ class Distributor:
     def attend(self) -> None:
         """Take in who has come and gone, and greet those who came."""
         while (notice := self._channel.try_notice()) is not None:
-            reaction = self.audience.hear(*notice)
+            # The end of a connection may be heard of after the start of the next, which has its descriptor by then.
+            reaction = self.audience.hear(notice[0], self._channel.connections.number_of(notice[1]))
             for wanted, prefix in reaction.subscribe:
                 self._channel.subscribe_sender(prefix, wanted)
             if reaction.superseded is not None:

@@ -69,7 +69,7 @@ class Listening(Receiving):
         message for us, and for the caller to drop. Words are heeded. DecodeError if it cannot be read."""
         buffer = None
         if self._speakers.doubted:
-            self._speakers.lives(self._channel.connection(), time.monotonic())
+            self._speakers.lives(self._speaker(), time.monotonic())
         if first.startswith(self._copy_tag):
             topic, metadata, buffer = read(first, len(self._copy_tag))
         elif is_tagged(first):
@@ -86,11 +86,15 @@ class Listening(Receiving):
         hello = read_tag(first)
         if hello is None or hello.kind is not Kind.SELF or hello.number != self._number:
             return
-        connection = self._channel.connection()
+        connection = self._speaker()
         word = Word.unpack(self._channel.take_one())
         if connection is not None:
             self._speakers.heard(connection, word.interval, time.monotonic())
         self._heed(word)
+
+    def _speaker(self) -> int | None:
+        """The number of the connection that the message begun has come on."""
+        return self._channel.connections.number_of(self._channel.connection())
 
     def _learn(self, topic: bytes) -> str:
         if len(topic) > LONGEST:
@@ -110,7 +114,8 @@ class Listening(Receiving):
 
     def _watch(self) -> None:
         """Connect anew where somebody who promised to speak is silent: a network that has died without a word."""
-        for connection in self._speakers.silent(time.monotonic()):
-            if self._channel.reconnect(connection):
+        for number in self._speakers.silent(time.monotonic()):
+            connection = self._channel.connections.numbered(number)
+            if connection is not None and self._channel.reconnect(connection):
                 self._channel.complaints.say("%s: nothing heard any more, connecting anew", self._channel)
         self._channel.retry_refused()

@@ -7,10 +7,12 @@ import time
 
 import numpy as np
 import pytest
+import zmq
 from cable import cable_fixture  # noqa: F401
 from faces import PATIENCE, address_fixture, face_fixture, knows, spawn_fixture, wait_until, wire_fixture  # noqa: F401
 
 import nptransport as npt
+from nptransport.connections import Connections
 
 PUBLISHER = """
     publisher = npt.Publisher(bind=args[0])
@@ -141,3 +143,23 @@ def test_a_slow_reader_is_no_dead_network(face, wire):
                 until_nothing_comes(subscriber, 0)
                 time.sleep(0.1)  # it is busy
         assert (subscriber.statistics().disconnects, publisher.statistics().disconnects) == (0, 0)
+
+
+def test_a_descriptor_that_is_used_again_is_another_connection():
+    numbers = []
+    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        socket.bind("tcp://127.0.0.1:*")
+        connections = Connections(socket)
+        for _ in range(3):
+            with context.socket(zmq.PUSH) as peer:
+                peer.connect(socket.get(zmq.LAST_ENDPOINT).rstrip(b"\0").decode())
+                peer.send(b"")
+                descriptor = socket.recv(copy=False).get(zmq.SRCFD)
+                numbers.append(connections.number_of(descriptor))
+                assert connections.numbered(numbers[-1]) == descriptor
+            wait_until(lambda number=numbers[-1]: connections.numbered(number) is None)
+        assert connections.number_of(None) is None
+        socket.disable_monitor()
+        connections.close()
+    assert None not in numbers
+    assert len(set(numbers)) == 3

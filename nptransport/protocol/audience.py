@@ -142,7 +142,7 @@ class Audience:
         """Take in a notice of XPUB's: 01 or 00, and the prefix that is subscribed to or no more.
 
         Args:
-            connection: what it came from, where that is known.
+            connection: a number of what it came from, which no other ever has, where that is known.
         """
         self.version += 1
         if notice[:1] not in (b"\x00", b"\x01"):
