@@ -11,19 +11,21 @@ import os
 import select
 import socket
 import struct
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from .descriptor import KEY, Descriptor, read_descriptor
+from .descriptor import KEY, Descriptor, Place, read_descriptor
 from .errors import DecodeError, MemoryLost
 from .folders import allowed_users, side_channel
+from .lanes import Lanes
 from .log import warn
 from .memory.segments import Mapping
 from .service import Service
-from .sidechannel import GONE, HELLO, LEAVE, NAME, OFFER, RECORD, RELEASE, connect, named, peer_of
+from .sidechannel import GONE, HELLO, LANE, LEAVE, LISTENS, NAME, OFFER, RECORD, RELEASE, connect, named, peer_of
 from .steps import wait_for
 
 __all__ = ["Borrower"]
@@ -42,10 +44,13 @@ class Borrower:
         name: of the endpoint, for the log.
         folders: where the side channels of senders may be.
         reader: the number of a subscriber, by which publishers know it.
+        lanes: where messages may come past ZeroMQ, if that is wanted.
     """
 
-    def __init__(self, name: str, folders: Sequence[str], reader: bytes = bytes(NAME)) -> None:
-        self._reader = reader
+    def __init__(
+        self, name: str, folders: Sequence[str], reader: bytes = bytes(NAME), lanes: Lanes | None = None
+    ) -> None:
+        self._reader, self._lanes = reader, lanes
         self._name, self._folders = name, list(dict.fromkeys(folders))
         self._users = allowed_users()
         self._lenders: dict[bytes, _Lender] = {}
@@ -59,10 +64,14 @@ class Borrower:
         DecodeError if it is malformed, forged or stale, or its sender is not there any more.
         """
         descriptor = read_descriptor(value, parts)
-        lender = self._lenders.get(descriptor.sender)
-        if lender is None:
-            lender = self._meet(descriptor.sender)
-        return lender.read(descriptor)
+        return self._lender(descriptor.sender).read(descriptor)
+
+    def borrow(self, sender: bytes, place: Place) -> memoryview:
+        """The bytes of the message at that ``place`` in the memory of ``sender``. DecodeError as of :meth:`open`."""
+        return self._lender(sender).borrow(*place)
+
+    def _lender(self, sender: bytes) -> _Lender:
+        return self._lenders.get(sender) or self._meet(sender)
 
     def _meet(self, sender: bytes) -> _Lender:
         for folder in self._folders:
@@ -81,7 +90,7 @@ class Borrower:
                 connection.send(HELLO + self._reader)
                 with self._lock:
                     self._inboxes.register(connection, select.EPOLLIN)
-                    lender = self._lenders[sender] = _Lender(connection)
+                    lender = self._lenders[sender] = _Lender(connection, self._lanes)
             except (OSError, ValueError):  # it has gone this moment, or will not have us; or we are closed
                 connection.close()
                 continue
@@ -126,57 +135,69 @@ class _Hold(weakref.ref[Any]):
 
 
 def _released(hold: _Hold) -> None:
-    hold.lender.release(hold.generation)
+    if not sys.is_finalizing():  # then a thread may have ended with the lock; and the sender is about to hear it anyway
+        hold.lender.release(hold.generation)
 
 
 class _Lender:
     """The connection to one sender."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
+    def __init__(self, connection: socket.socket, lanes: Lanes | None = None) -> None:
+        self._connection, self._lanes = connection, lanes
         self._process = os.getpid()
         self._segments: dict[int, Mapping] = {}
         self._held: dict[int, _Hold] = {}
         self._lock = threading.RLock()  # an array may go in whatever thread, even inside this class
         self._unsaid: list[bytes] = []
         self._rest = b""
-        self._speaking = self._retrying = self._leaving = False
+        self._speaking = self._retrying = self._leaving = self._has_lane = False
+        self.claimed = 0
+        """Generation of the newest message that was claimed."""
         self.gone_at: float | None = None
         """When it was seen that the sender has gone."""
 
-    def read(self, descriptor: Descriptor) -> list[tuple[int, memoryview]]:
-        _, number, index, generation, pieces = descriptor
-        if not pieces:
-            self._say(generation)
-            self._say(generation | RELEASE)
-            return []
+    def borrow(self, number: int, index: int, generation: int) -> memoryview:
+        """The message in a slot, which is held for as long as anything refers to this view or one on it."""
         mapping = self._segments.get(number)
         if mapping is None:
             mapping = self._await(number)
         # First the claim, then the look whether the message is still there: the sender does it the other way round.
-        self._say(generation)
+        self._claim(generation)
         try:
             array = mapping.read(index, generation)
-            held = self._held.get(generation)
-            before = held() if held is not None else None
-            if before is not None:  # it has come twice
-                array = before
-            content = array.data
-            for _, offset, nbytes in pieces:
-                if offset + nbytes > len(content):
-                    raise DecodeError.of(
-                        KEY,
-                        expected=f"a part within the {len(content)} bytes of its message",
-                        found=f"{nbytes} from {offset} on",
-                    )
-            views = [(at, content[offset : offset + nbytes]) for at, offset, nbytes in pieces]
         except DecodeError:
             self._say(generation | RELEASE)
             raise
-        if before is None:
-            hold = self._held[generation] = _Hold(array, _released)
-            hold.generation, hold.lender = generation, self
-        return views
+        held = self._held.get(generation)
+        before = held() if held is not None else None
+        if before is not None:  # it has come twice
+            return before.data
+        hold = self._held[generation] = _Hold(array, _released)
+        hold.generation, hold.lender = generation, self
+        return array.data  # which keeps the array; NumPy's views on views do not
+
+    def read(self, descriptor: Descriptor) -> list[tuple[int, memoryview]]:
+        _, number, index, generation, pieces = descriptor
+        if not pieces:
+            self._claim(generation)
+            self._say(generation | RELEASE)
+            return []
+        content = self.borrow(number, index, generation)
+        size = len(content)
+        for _, offset, nbytes in pieces:
+            if offset + nbytes > size:
+                del content  # or who keeps the error would keep the message
+                raise DecodeError.of(
+                    KEY,
+                    expected=f"a part within the {size} bytes of its message",
+                    found=f"{nbytes} from {offset} on",
+                )
+        return [(at, content[offset : offset + nbytes]) for at, offset, nbytes in pieces]
+
+    def _claim(self, generation: int) -> None:
+        if generation > self.claimed:
+            self.claimed = generation
+        self._say(generation)
 
     def _await(self, number: int) -> Mapping:
         deadline = time.monotonic() + _PATIENCE
@@ -219,6 +240,16 @@ class _Lender:
             self._segments[number] = Mapping(descriptors[0])
         elif what == GONE:
             self._segments.pop(number, None)
+        elif what == LANE and descriptors and self._lanes is not None and not self._has_lane:
+            self._has_lane = True
+            try:
+                self._lanes.add(socket.socket(fileno=os.dup(descriptors[0])), self)
+            except OSError:  # something else than a socket
+                self.cut()
+
+    def listen(self) -> None:
+        """Its lane is looked at from now on."""
+        self._say(LISTENS)
 
     def cut(self) -> None:
         """Nothing more is heard from there, nor said."""

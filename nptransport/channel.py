@@ -23,6 +23,7 @@ from .curve import OVERHEAD, Curve, check_security
 from .doorkeeper import Door, open_door
 from .errors import AddressError, AuthenticationError, ConnectionClosed, TransportError
 from .guard import Guard
+from .lanes import Lanes
 from .log import Complaints, warn_once
 from .parts import Parts
 from .steps import LOOK, MOMENT, PATIENCE, Deadline, Need, Steps, wait_for
@@ -70,6 +71,8 @@ class Channel(Guard, Parts):
         """Whether all that is sent here can lie in shared memory."""
         self.returns: int | None = None
         """A descriptor that is readable when memory may have come back of which no thread tells."""
+        self.lanes: Lanes | None = None
+        """Where messages may come past ZeroMQ."""
         self.tell_holders: Callable[[], str] | None = None
         """Says who holds memory, for errors."""
         self._released = threading.Event()
@@ -190,7 +193,11 @@ class Channel(Guard, Parts):
     def receive(self, timeout: float | None) -> bytes:
         """First part of the next message, waited for; Timeout after ``timeout`` seconds (None: no end)."""
         waited = 0.0
-        if timeout is None or timeout >= _SLICE:
+        if self.lanes:
+            first = self.try_receive()
+            if first is not None:
+                return first
+        elif timeout is None or timeout >= _SLICE:
             try:
                 return self._begin(0)  # as mostly, without a call or a clock on the way
             except zmq.Again:
@@ -204,7 +211,7 @@ class Channel(Guard, Parts):
 
     def receive_for_a_while(self, most: float | None) -> bytes | None:
         """First part of the next message if it comes within a while, and within ``most`` seconds; else None."""
-        if most is None or most >= _SLICE:
+        if not self.lanes and (most is None or most >= _SLICE):
             try:
                 return self._begin(0)  # blocks for a slice: cheaper than to try, to fail and to poll
             except zmq.Again:
@@ -213,13 +220,46 @@ class Channel(Guard, Parts):
                 return None
         first = self.try_receive()
         if first is None:
+            most = _SLICE if most is None else min(most, _SLICE)
             if most > 0:
-                self._socket.poll(max(1, int(most * 1000)), zmq.POLLIN)
+                self._await_message(most)
                 self.check_open()
                 first = self.try_receive()
             if first is None:
                 self.look()
         return first
+
+    def try_receive(self) -> bytes | None:
+        """First part of the next message, or None, in the order in which its sender sent it."""
+        lanes = self.lanes
+        if not lanes:
+            return super().try_receive()
+        if lanes.are_long_at_it:
+            if self.readable():
+                lanes.finish()
+            else:
+                lanes.pause()
+        first = lanes.take()
+        if first is None and self.readable():
+            first = lanes.take()  # what came there meanwhile was sent before
+            if first is None:
+                lanes.pause()
+                return super().try_receive()
+        return first
+
+    def open_lanes(self) -> None:
+        """Take messages that come past ZeroMQ, too."""
+        self.lanes = Lanes(self._unwatch)
+
+    def _unwatch(self, descriptor: int) -> None:
+        """That ``descriptor`` is about to be closed."""
+
+    def _await_message(self, seconds: float) -> None:
+        """Return once a message is there, or seems to be, or ``seconds`` have passed."""
+        if not self.lanes:
+            self._socket.poll(max(1, int(seconds * 1000)), zmq.POLLIN)
+        elif not self.readable():  # the descriptor tells only of what happens after such a look
+            self.lanes.await_message(self.descriptor, seconds)
 
     def _wait(self, need: Need, deadline: Deadline) -> None:
         if need is Need.FETCHED:
@@ -429,6 +469,8 @@ class Channel(Guard, Parts):
             pass  # the context has been terminated, and waits for us
         finally:
             self._socket.close(0)
+            if self.lanes is not None:
+                self.lanes.close()
             if self._door is not None:
                 self._door.close()
             self.complaints.settle(ending=True)

@@ -9,17 +9,19 @@ import numpy as np
 import zmq
 
 from .addresses import Addresses
+from .borrowing import Borrower
 from .channel import Channel
 from .codec import Plan, is_topic, read_topic
 from .connections import refused
 from .curve import Curve
+from .descriptor import KEY, Place
 from .ending import close_at_end
 from .errors import DecodeError
 from .limits import Limits
 from .protocol.inbox import Inbox
 from .protocol.message import ConsumerStatistics
 from .receiving import Letter, Received, Receiving, copy_into, messages_within
-from .repeats import Repeats
+from .repeats import Repeat, Repeats
 
 __all__ = ["MAX_MESSAGES", "Consuming"]
 
@@ -56,6 +58,7 @@ class Consuming(Receiving):
             context=context,
             security=security,
         )
+        opened.open_lanes()
         self._set_up_receiving(opened, limits)
         self._inbox = Inbox()
         self._repeats = Repeats()
@@ -88,18 +91,42 @@ class Consuming(Receiving):
 
     def _open(self, first: bytes | None, copy: bool, out: np.ndarray[Any, Any] | None) -> Received:
         """The message that begins with the part ``first``; the one that was kept longest, if that is None."""
-        # Most are a small array of a layout that came before, and take a short cut.
-        channel, inbox = self._channel, self._inbox
-        repeat = self._repeats.find(first) if first is not None and out is None and not copy else None
-        if first is None or repeat is None or not channel.more:
+        # Most are an array of a layout that came before, and take a short cut.
+        if first is None or out is not None or copy:
             return self._open_any(first, copy, out)
-        part = channel.take_one()
-        if channel.more or len(part) != repeat.nbytes:
-            self._build(repeat.plan, [part, *channel.take(0, True)], copy)  # says what is wrong
+        channel = self._channel
+        if channel.more:
+            repeat = self._repeats.find(first)
+            if repeat is not None:
+                part = channel.take_one()
+                if channel.more or len(part) != repeat.nbytes:
+                    self._build(repeat.plan, [part, *channel.take(0, True)], copy)  # says what is wrong
+                return self._repeated(first, repeat, part)
+        elif self._borrower is not None:
+            found = self._repeats.find_shared(first)
+            if found is not None:
+                repeat, place = found
+                return self._repeated(first, repeat, self._borrow(self._borrower, repeat, place))
+        return self._open_any(first, copy, out)
+
+    def _borrow(self, borrower: Borrower, repeat: Repeat, place: Place) -> memoryview:
+        try:
+            content = borrower.borrow(repeat.sender, place)
+            found = len(content)
+            if found != repeat.nbytes:
+                del content  # or who keeps the error would keep the message
+                raise DecodeError.of(KEY, expected=f"{repeat.nbytes} bytes", found=f"{found} in its message")
+        except DecodeError:
+            self._inbox.malformed += 1
+            raise
+        return content
+
+    def _repeated(self, first: bytes, repeat: Repeat, part: bytes | memoryview) -> Received:
         nbytes = len(first) + repeat.nbytes
+        inbox = self._inbox
         inbox.received_from(repeat.source, repeat.sequence, nbytes)
         if not inbox.messages & _SOME:
-            channel.connections.refresh()
+            self._channel.connections.refresh()
         return repeat.build(part), None, (repeat.source, repeat.sequence, repeat.sent_at), nbytes
 
     def _open_any(self, first: bytes | None, copy: bool, out: np.ndarray[Any, Any] | None) -> Received:

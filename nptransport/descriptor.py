@@ -9,7 +9,21 @@ from typing import NamedTuple
 from . import packing
 from .errors import DecodeError
 
-__all__ = ["ALIGNMENT", "KEY", "MOST_PIECES", "Descriptor", "Piece", "read_descriptor", "split_entry", "write_entry"]
+__all__ = [
+    "ALIGNMENT",
+    "KEY",
+    "MOST_PIECES",
+    "ONE_PREFIX",
+    "ONE_SIZE",
+    "SENDER_SIZE",
+    "Descriptor",
+    "Piece",
+    "Place",
+    "read_descriptor",
+    "read_place",
+    "split_entry",
+    "write_entry",
+]
 
 KEY = "shared"
 ALIGNMENT = 64  # of each buffer in its slot: a cache line, and enough for every dtype
@@ -19,8 +33,11 @@ _AT = len(_PREFIX) + 2
 _HEAD = struct.Struct(">8sIIQ")
 _PIECE = struct.Struct(">IQQ")
 _ONE = struct.Struct(">8sIIQIQQ")
-_ONE_PREFIX = _PREFIX + _ONE.size.to_bytes(2, "big")
-_ONE_END = len(_ONE_PREFIX) + _ONE.size
+ONE_PREFIX = _PREFIX + _ONE.size.to_bytes(2, "big")
+"""Begins the entry for one buffer; who owns the memory stands behind it, and where in that it lies."""
+SENDER_SIZE = 8
+ONE_SIZE = len(ONE_PREFIX) + _ONE.size
+_PLACE = struct.Struct(">IIQIQQ")
 _MOST = 2**63
 MOST_PIECES = (2**16 - 1 - _HEAD.size) // _PIECE.size
 
@@ -48,24 +65,37 @@ class Descriptor(NamedTuple):
     """None: nothing lies there, and the message says only how far its sender is."""
 
 
+Place = tuple[int, int, int]
+"""Segment, slot and generation, as in a :class:`Descriptor`."""
+
+
 def write_entry(descriptor: Descriptor) -> bytes:
     """The entry, key and value."""
     sender, segment, slot, generation, pieces = descriptor
     if len(pieces) == 1:
-        return _ONE_PREFIX + _ONE.pack(sender, segment, slot, generation, *pieces[0])
+        return ONE_PREFIX + _ONE.pack(sender, segment, slot, generation, *pieces[0])
     value = _HEAD.pack(sender, segment, slot, generation) + b"".join(_PIECE.pack(*piece) for piece in pieces)
     return _PREFIX + len(value).to_bytes(2, "big") + value
 
 
 def split_entry(entries: bytes) -> tuple[bytes | None, bytes]:
     """The value of the entry, if ``entries`` begin with it as we write it, and what follows; else None and all."""
-    if entries.startswith(_ONE_PREFIX) and len(entries) > _ONE_END:
-        return entries[_AT:_ONE_END], entries[_ONE_END:]
+    if entries.startswith(ONE_PREFIX) and len(entries) > ONE_SIZE:
+        return entries[_AT:ONE_SIZE], entries[ONE_SIZE:]
     if entries.startswith(_PREFIX):
         end = _AT + int.from_bytes(entries[_AT - 2 : _AT], "big")
         if len(entries) > end:
             return entries[_AT:end], entries[end:]
     return None, entries
+
+
+def read_place(metadata: bytes, at: int, nbytes: int) -> Place | None:
+    """Where all of an array of ``nbytes`` lies, as an entry for one buffer says behind the sender, which ends ``at``
+    there; None if that is not so."""
+    segment, slot, generation, part, offset, length = _PLACE.unpack_from(metadata, at)
+    if part or offset or length != nbytes or not 0 < generation < _MOST:
+        return None
+    return segment, slot, generation
 
 
 def read_descriptor(value: bytes, parts: int) -> Descriptor:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from .descriptor import Descriptor, Piece, write_entry
 from .ending import close_at_end
+from .lanes import AHEAD, put
 from .log import warn
 from .memory.leases import Readings
 from .memory.slots import Slot
@@ -49,12 +50,20 @@ class Lender(Stock):
         peers: who is connected to the endpoint, whether they have come here or not. None: all copies are addressed,
             and who has gone is told by :meth:`forget`, or is seen here.
         keep: seconds, up to twice as many, that a copy waits for an addressee who does not fetch it; None: no end.
+        with_lanes: have messages go past ZeroMQ where they can (``lanes``).
     """
 
     def __init__(
-        self, name: str, folder: str, max_bytes: int, peers: Peers | None, *, keep: float | None = None
+        self,
+        name: str,
+        folder: str,
+        max_bytes: int,
+        peers: Peers | None,
+        *,
+        keep: float | None = None,
+        with_lanes: bool = False,
     ) -> None:
-        super().__init__(name, folder, max_bytes, peers)
+        super().__init__(name, folder, max_bytes, peers, with_lanes=with_lanes)
         self._keep = keep
         self._linger = 0.0
         self._attentive = False
@@ -89,6 +98,12 @@ class Lender(Stock):
             self._claims.sent(slot.generation, slot, copies)
             self.nbytes += slot.used
         return write_entry(Descriptor(self.identity, slot.segment.number, slot.index, slot.generation, pieces))
+
+    def put_on_lane(self, message: bytes, after: int) -> bool:
+        """Whether ``message`` went past ZeroMQ to the only reader there is; ``after``: what ZeroMQ carried last."""
+        with self._lock:
+            lane = self._readers.lane
+            return lane is not None and self._claims.unclaimed <= AHEAD and put(lane, after, message)
 
     def withdraw(self, slot: Slot) -> None:
         """The message could not be sent. It is still in the slot."""

@@ -121,16 +121,21 @@ class Loan:
         self, producer: Producer, shape: Any, dtype: Any, order: Literal["C", "F"], timeout: float | None
     ) -> None:
         self._producer, self._timeout = producer, timeout
-        self._steps = producer._lending(shape, dtype, order)
+        self._wanted = shape, dtype, order
 
     def __enter__(self) -> np.ndarray[Any, Any]:
-        self._lent = self._producer._channel.run(self._steps, self._timeout)
-        return self._lent.array
+        producer = self._producer
+        lent = producer._lend_now(*self._wanted)
+        if lent is None:
+            lent = producer._channel.run(producer._lending(*self._wanted), self._timeout)
+        self._lent = lent
+        return lent.array
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._producer._channel.run(self._producer._sending_lent(self._lent), self._timeout)
-        else:
-            self._producer._take_back(self._lent)
+        producer = self._producer
+        if kind is not None:
+            producer._take_back(self._lent)
+        elif not producer._send_lent_now(self._lent):
+            producer._channel.run(producer._sending_lent(self._lent), self._timeout)

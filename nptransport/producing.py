@@ -5,28 +5,23 @@ from __future__ import annotations
 import time
 from typing import Any, Literal
 
-import numpy as np
 import zmq
 
 from .addresses import Addresses
-from .arrays import Buffer
 from .channel import Channel, check_positive
 from .codec import with_shared
 from .connections import refused
 from .curve import Curve
-from .descriptor import Piece
 from .ending import close_at_end
-from .endpoint import Endpoint
 from .errors import AuthenticationError, MisuseError, Timeout
-from .layout import Lent, lay_out, shaped
-from .lending import Lender
+from .layout import Lent, shaped
 from .limits import Limits
 from .log import warn
-from .memory.slots import Slot
 from .protocol.handle import FREE, SendHandle
 from .protocol.message import ProducerStatistics
 from .protocol.outbox import Outbox
-from .steps import PATIENCE, Need, Steps
+from .sharing import LOOK, Sharing
+from .steps import Need, Steps
 
 __all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Producing"]
 
@@ -34,11 +29,8 @@ MAX_MESSAGES = 1000  # ZeroMQ's own default
 MAX_BYTES = 2**28  # 256 MiB: two arrays of 128 MB, one being filled while the other travels
 LINGER = 5.0
 
-_CATCH_UP = 0.02  # seconds at the most that a message waits for consumers to get through those before it
-_LOOK = 0.01  # seconds between looks at who is connected
 
-
-class Producing(Endpoint):
+class Producing(Sharing):
     """State and steps of a producer; the faces beside this add the waiting."""
 
     def _set_up(
@@ -65,25 +57,10 @@ class Producing(Endpoint):
             security=security,
         )
         self._outbox = Outbox(limits, max_messages, max_bytes, self._channel.on_release)
-        self._lender = None
-        if self._channel.is_shared:
-            try:
-                self._lender = self._open_lender(max_bytes)
-            except BaseException:
-                self._channel.destroy()
-                raise
-        self._fetched = 0  # messages in shared memory that had been claimed when we looked last
-        self._keeps_up = True  # whoever reads what lies in shared memory
-        self._looked = 0.0
+        self._set_up_sharing(max_bytes, lanes=security is None)
         self._refusals_seen = self._refused = 0  # how often we were refused; messages that were lost by it
         close_at_end(self)
         self._settled_at = 0  # messages sent when a connection was last seen to be there, or to have gone
-
-    def _open_lender(self, max_bytes: int) -> Lender:
-        channel = self._channel
-        lender = Lender(str(channel), channel.folders[0], max_bytes, channel.connections)
-        channel.returns, channel.tell_holders = lender.descriptor, lender.situation
-        return lender
 
     def __del__(self) -> None:
         if hasattr(self, "_settled_at"):
@@ -107,38 +84,16 @@ class Producing(Endpoint):
         """Send a small array of a layout sent before, if that can be done at once: a short cut."""
         now = time.time()
         metadata = self._outbox.metadata_like_before(payload, now)
-        if now - self._looked > _LOOK:
+        if now - self._looked > LOOK:
             return False
         if metadata is None:
             return self._lender is not None and self._share_like_before(self._lender, payload, now)
         self._channel.enter()
         try:
             if self._channel.try_send_pair(metadata, payload):
+                self._carried = 0
                 self._outbox.count(len(metadata) + payload.nbytes)
                 return True
-            return False
-        finally:
-            self._channel.leave()
-
-    def _share_like_before(self, lender: Lender, payload: Any, now: float) -> bool:
-        """The same for a large array, by way of shared memory."""
-        outbox = self._outbox
-        body = outbox.body_like_before(payload)
-        if body is None or not self._keeps_up:
-            return False
-        nbytes = payload.nbytes
-        self._channel.enter()
-        try:
-            slot = lender.take_now(nbytes)
-            if slot is None:
-                return False
-            np.copyto(slot.like(payload), payload)
-            message = outbox.metadata_with(now, lender.stamp(slot, [Piece(0, 0, nbytes)]), body)
-            if self._channel.try_send([message]):
-                outbox.count(len(message) + nbytes)
-                return True
-            lender.withdraw(slot)
-            lender.give_back(slot)
             return False
         finally:
             self._channel.leave()
@@ -146,16 +101,14 @@ class Producing(Endpoint):
     def _sending(self, payload: Any, copy: bool) -> Steps[SendHandle | None]:
         channel, outbox = self._channel, self._outbox
         now = time.time()
-        if now - self._looked > _LOOK:
-            self._look()
-            channel.look()
-            self._looked = now
+        self._look_now_and_then(now)
         frames = outbox.pack(payload, now)
         handle = None
         if self._lender is not None and not outbox.is_small(frames):
             if (yield from self._sharing(self._lender, frames)):
                 return None if copy else FREE
             frames[0] = with_shared(frames[0], self._lender.mark())
+        self._carried = 0
         if outbox.is_small(frames):
             while not channel.try_send(frames):
                 yield Need.WRITABLE
@@ -184,57 +137,20 @@ class Producing(Endpoint):
         outbox.count(sum(map(len, frames)))
         return handle
 
-    def _sharing(self, lender: Lender, frames: list[Buffer]) -> Steps[bool]:
-        """Copy a message into shared memory, and send where it is. False if that cannot be, since nobody knows whether
-        the memory that it waits for will ever come back."""
-        pieces, nbytes, _ = lay_out(frames)
-        if lender.is_far_ahead(nbytes, 0):
-            yield from self._letting_catch_up(lender, nbytes)
-        slot = lender.take(nbytes)
-        while slot is None:
-            if lender.is_stuck():
-                return False
-            yield Need.RELEASED
-            slot = lender.take(nbytes)
-        for piece in pieces:
-            slot.fill(frames[1 + piece.part], piece.offset)
-        yield from self._handing_over(lender, slot, frames)
-        return True
-
-    def _letting_catch_up(self, lender: Lender, nbytes: int) -> Steps[None]:
-        """Wait for consumers that are reading: they have enough to do, and memory never used costs more than it saves.
-        Not for one that is stuck."""
-        begun = seen_at = time.monotonic()
-        while lender.is_far_ahead(nbytes, 1):
-            now = time.monotonic()
-            if lender.fetched != self._fetched:
-                self._fetched, self._keeps_up, seen_at = lender.fetched, True, now
-            if now - seen_at > PATIENCE:
-                self._keeps_up = False
-            if not self._keeps_up or now - begun > _CATCH_UP:
-                return
-            yield Need.FETCHED
-        self._keeps_up = True
-
-    def _handing_over(self, lender: Lender, slot: Slot, frames: list[Buffer]) -> Steps[None]:
-        """Send a message that is in ``slot``; that is free again if it cannot be sent."""
-        pieces, _, rest = lay_out(frames)
-        message = b""
-        sent = False
-        try:
-            while not sent:
-                message = with_shared(frames[0], lender.stamp(slot, pieces))
-                sent = self._channel.try_send([message, *rest])
-                if not sent:
-                    lender.withdraw(slot)
-                    yield Need.WRITABLE
-                    self._outbox.renew(frames, time.time())
-        finally:
-            if not sent:
-                lender.give_back(slot)
-        self._outbox.count(len(message) + sum(map(len, frames[1:])))
-
     # Loans
+
+    def _lend_now(self, shape: Any, dtype: Any, order: Literal["C", "F"]) -> Lent | None:
+        """As :meth:`_lending`, if there is a slot at once."""
+        lender = self._lender
+        if lender is None:
+            return None
+        self._channel.enter()
+        try:
+            kind, sizes, nbytes = self._outbox.check_loan(shape, dtype)
+            slot = lender.take_now(nbytes) if nbytes > self._outbox.small else None
+            return None if slot is None else Lent(shaped(slot.array, kind, sizes, nbytes, order), slot.array, slot)
+        finally:
+            self._channel.leave()
 
     def _lending(self, shape: Any, dtype: Any, order: Literal["C", "F"]) -> Steps[Lent]:
         """An array to be filled and sent: in shared memory if what is sent here lies there, else in a warm buffer."""
@@ -250,10 +166,26 @@ class Producing(Endpoint):
         memory = self._outbox.in_flight.borrow(nbytes) if slot is None else slot.array
         return Lent(shaped(memory, kind, shape, nbytes, order), memory, slot)
 
+    def _send_lent_now(self, lent: Lent) -> bool:
+        """As :meth:`_sending_lent`, if the like was sent before and there is room at once."""
+        lender, now = self._lender, time.time()
+        if lender is None or lent.slot is None or now - self._looked > LOOK:
+            return False
+        lent.array.flags.writeable = False
+        body = self._outbox.body_like_before(lent.array)
+        if body is None:
+            return False
+        self._channel.enter()
+        try:
+            return self._hand_over_now(lender, lent.slot, lent.array.nbytes, body, now)
+        finally:
+            self._channel.leave()
+
     def _sending_lent(self, lent: Lent) -> Steps[None]:
         """Send what has been written into it. Nobody writes to it any more."""
+        self._look_now_and_then(now := time.time())
         lent.array.flags.writeable = False
-        frames = self._outbox.pack(lent.array, time.time())
+        frames = self._outbox.pack(lent.array, now)
         if self._lender is None or lent.slot is None:
             yield from self._sending(lent.array, True)
             self._take_back(lent)
@@ -267,6 +199,8 @@ class Producing(Endpoint):
             self._outbox.in_flight.take_back(lent.memory)
         elif self._lender is not None:
             self._lender.give_back(lent.slot)
+
+    # The end
 
     def _flushing(self) -> Steps[None]:
         """Until everything that was sent has left this process, as far as that can be known."""
@@ -296,12 +230,6 @@ class Producing(Endpoint):
             channel.close()
             self._stop_lending(linger)
 
-    def _stop_lending(self, linger: float) -> None:
-        """What consumers have yet to fetch is kept for them."""
-        if self._lender is not None:
-            self._channel.tell_holders = None
-            self._lender.close(linger)
-
     def _ending(self) -> Steps[None]:
         """Until every consumer has read what it was sent."""
         if self._channel.within_process:
@@ -313,6 +241,12 @@ class Producing(Endpoint):
             yield from self._draining()
             yield from self._channel.parting()
         self._settled_at = self._outbox.messages
+
+    def _look_now_and_then(self, now: float) -> None:
+        if now - self._looked > LOOK:
+            self._look()
+            self._channel.look()
+            self._looked = now
 
     def _look(self) -> None:
         """Take note of who is connected. Messages sent before that have had somebody to go to."""

@@ -17,10 +17,11 @@ from typing import Any
 
 from .errors import AddressError
 from .folders import allowed_users, side_channel
+from .lanes import open_lane
 from .log import warn
 from .memory.segments import Segment
 from .protocol.claims import Claims
-from .sidechannel import GONE, HELLO, LEAVE, NAME, OFFER, RECORD, RELEASE, listen, named, peer_of
+from .sidechannel import GONE, HELLO, LANE, LEAVE, LISTENS, NAME, OFFER, RECORD, RELEASE, listen, named, peer_of
 
 __all__ = ["Readers"]
 
@@ -36,6 +37,9 @@ class _Reader:
         self.greeted = False
         self.rest = b""
         self.unsent: list[tuple[bytes, int | None]] = []
+        self.lane: socket.socket | None = None
+        self.listens = False
+        """Whether it takes messages off its lane."""
 
     def __str__(self) -> str:
         return named(self.pid)
@@ -49,10 +53,16 @@ class Readers:
         folder: where the socket is to be at which they come.
         identity: of the sender.
         claims: hears what they say.
+        with_lanes: make each of them a lane.
     """
 
-    def __init__(self, name: str, folder: str, identity: bytes, claims: Claims[Any]) -> None:
+    def __init__(
+        self, name: str, folder: str, identity: bytes, claims: Claims[Any], *, with_lanes: bool = False
+    ) -> None:
         self._name, self._claims = name, claims
+        self._with_lanes = with_lanes
+        self.lane: socket.socket | None = None
+        """Of the only reader there is, if it listens."""
         self._users = allowed_users()
         self._readers: dict[int, _Reader] = {}
         self._hearing = False
@@ -126,6 +136,11 @@ class Readers:
             reader.greeted = True
             self._claims.join(reader, words[len(HELLO) : len(HELLO) + NAME])
             words = words[len(HELLO) + NAME :]
+            if self._with_lanes:
+                reader.lane, theirs = open_lane()
+                with theirs:
+                    self._tell(reader, RECORD.pack(LANE, 0), theirs.fileno())
+            self._find_lane()
         if len(words) & 7:
             whole = len(words) & ~7
             words, reader.rest = words[:whole], words[whole:]
@@ -133,6 +148,10 @@ class Readers:
         for (word,) in _WORDS.iter_unpack(words):
             if word == LEAVE:
                 claims.leave(reader)
+                self._find_lane()
+            elif word == LISTENS:
+                reader.listens = True
+                self._find_lane()
             elif word & RELEASE:
                 claims.release(reader, word ^ RELEASE)
             else:
@@ -145,8 +164,17 @@ class Readers:
         self._words.unregister(descriptor)
         self._news.unregister(descriptor)
         reader.connection.close()
+        if reader.lane is not None:
+            reader.lane.close()
         if reader.greeted:
             self._claims.gone(reader)
+            self._find_lane()
+
+    def _find_lane(self) -> None:
+        present = self._claims.present()
+        self.lane = None
+        if len(present) == 1 and isinstance(present[0], _Reader) and present[0].listens:
+            self.lane = present[0].lane
 
     # Who comes, and what they are told
 
@@ -171,21 +199,21 @@ class Readers:
         self._words.register(connection, select.EPOLLIN)
         self._news.register(connection, 0)  # its end, and nothing else
         for segment in segments:
-            self._tell(reader, RECORD.pack(OFFER, segment.number), segment)
+            self._tell(reader, RECORD.pack(OFFER, segment.number), segment.descriptor)
 
     def offer(self, segment: Segment) -> None:
         """There is a new segment."""
         for reader in self._readers.values():
-            self._tell(reader, RECORD.pack(OFFER, segment.number), segment)
+            self._tell(reader, RECORD.pack(OFFER, segment.number), segment.descriptor)
 
     def withdraw(self, segment: Segment) -> None:
         """A segment is not used any more."""
         for reader in self._readers.values():
             self._tell(reader, RECORD.pack(GONE, segment.number), None)
 
-    def _tell(self, reader: _Reader, record: bytes, segment: Segment | None) -> None:
-        # A duplicate, as the segment may be given up before a slow reader has been told of it.
-        reader.unsent.append((record, None if segment is None else os.dup(segment.descriptor)))
+    def _tell(self, reader: _Reader, record: bytes, descriptor: int | None) -> None:
+        # A duplicate, as a segment may be given up before a slow reader has been told of it.
+        reader.unsent.append((record, None if descriptor is None else os.dup(descriptor)))
         self._flush(reader)
 
     def flush(self) -> None:
@@ -223,7 +251,10 @@ class Readers:
                 if descriptor is not None:
                     os.close(descriptor)
             reader.connection.close()
+            if reader.lane is not None:
+                reader.lane.close()
         self._readers.clear()
+        self.lane = None
         self._claims = Claims()  # or the memory that it tells of would be kept
         self._words.close()
 

@@ -43,7 +43,7 @@ class Receiving(Endpoint):
     def _set_up_receiving(self, channel: Channel, limits: Limits, number: bytes = bytes(8)) -> None:
         self._channel = channel
         self._decoder = Decoder(limits)
-        self._borrower = Borrower(str(channel), channel.folders, number) if channel.folders else None
+        self._borrower = Borrower(str(channel), channel.folders, number, channel.lanes) if channel.folders else None
 
     def _stop_borrowing(self) -> None:
         """Nothing is received any more; what has been stays valid."""

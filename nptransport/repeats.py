@@ -1,4 +1,4 @@
-"""Metadata of one small array in which all but the number and the time is as before: that of most small messages."""
+"""Metadata of one array in which all but number, time and place in shared memory is as before, as it mostly is."""
 
 from __future__ import annotations
 
@@ -8,29 +8,35 @@ import numpy as np
 
 from .arrays import Layout
 from .codec import BODY, HEAD, Plan
+from .descriptor import ONE_PREFIX, ONE_SIZE, SENDER_SIZE, Place, read_place
 from .envelope import ENTRY_SIZE, NUMBERS_AT, Envelope, EnvelopeReader, read_numbers
 
 __all__ = ["Repeat", "Repeats"]
 
 _AT = BODY + NUMBERS_AT
 _END = BODY + ENTRY_SIZE
+_SENDER = _END + len(ONE_PREFIX)  # where the entry says in whose shared memory the array lies,
+_PLACE = _SENDER + SENDER_SIZE  # and where there
+_SHARED_END = _END + ONE_SIZE
 _REMEMBERED = 256  # a peer that is another one with each message cannot fill memory
-_LARGEST = 32 * 1024  # bytes of an array; what a short cut saves is nothing to those of larger ones
+_LARGEST = 32 * 1024  # bytes of an array in the message; what a short cut saves is nothing to those of larger ones
 _LONGEST = 1024  # bytes of metadata
 
 
 class Repeat:
     """What is the same in all these messages, and number and time of the last one."""
 
-    __slots__ = ("_dtype", "_shape", "nbytes", "plan", "sent_at", "sequence", "source")
+    __slots__ = ("_dtype", "_shape", "nbytes", "plan", "sender", "sent_at", "sequence", "source")
 
-    def __init__(self, source: str, plan: Plan, layout: Layout) -> None:
+    def __init__(self, source: str, plan: Plan, layout: Layout, sender: bytes) -> None:
         self.source, self.plan, self.nbytes = source, plan, plan.nbytes
+        self.sender = sender
+        """Whose shared memory it lies in, if it does."""
         self._dtype, self._shape = layout.dtype, None if len(layout.shape) == 1 else layout.shape
         self.sequence, self.sent_at = 0, 0.0
 
-    def build(self, part: bytes) -> np.ndarray[Any, Any]:
-        """As :meth:`Layout.build`, for a part of ``nbytes``; as bytes it is aligned for any dtype."""
+    def build(self, part: bytes | memoryview) -> np.ndarray[Any, Any]:
+        """As :meth:`Layout.build`, for a part of ``nbytes`` that is aligned for any dtype."""
         flat = np.frombuffer(part, self._dtype)
         return flat if self._shape is None else flat.reshape(self._shape)
 
@@ -43,8 +49,19 @@ class Repeats:
         self._envelopes = EnvelopeReader(HEAD)
 
     def find(self, metadata: bytes) -> Repeat | None:
-        """What ``metadata`` repeats."""
-        repeat = self._known.get(metadata[:_AT] + metadata[_END:])
+        """What ``metadata``, of a message with its buffers, repeats."""
+        repeat = self._of(metadata, self._known.get(metadata[:_AT] + metadata[_END:]))
+        return None if repeat is None or repeat.sender else repeat
+
+    def find_shared(self, metadata: bytes) -> tuple[Repeat, Place] | None:
+        """What ``metadata`` of a message in shared memory repeats, and where all of its array lies."""
+        repeat = self._of(metadata, self._known.get(metadata[:_AT] + metadata[_END:_PLACE] + metadata[_SHARED_END:]))
+        if repeat is not None and repeat.sender:
+            place = read_place(metadata, _PLACE, repeat.nbytes)
+            return None if place is None else (repeat, place)
+        return None
+
+    def _of(self, metadata: bytes, repeat: Repeat | None) -> Repeat | None:
         if repeat is not None:
             numbers = read_numbers(metadata, _AT)
             if numbers is None:
@@ -57,8 +74,15 @@ class Repeats:
         layout = plan.alone
         if envelope is None or layout is None or layout.mirror is not None or layout.order != "C":
             return
-        fits = 0 < plan.nbytes <= _LARGEST and len(metadata) <= _LONGEST and plan.entries == metadata[0] - 1
-        if fits and self._envelopes.split(metadata)[0] == envelope:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[metadata[:_AT] + metadata[_END:]] = Repeat(envelope[0], plan, layout)
+        if len(metadata) > _LONGEST or not plan.nbytes or self._envelopes.split(metadata)[0] != envelope:
+            return
+        if plan.entries == metadata[0] - 1 and plan.nbytes <= _LARGEST:
+            self._remember(metadata[:_AT] + metadata[_END:], Repeat(envelope[0], plan, layout, b""))
+        elif plan.entries == metadata[0] - 2 and metadata.startswith(ONE_PREFIX, _END):
+            key = metadata[:_AT] + metadata[_END:_PLACE] + metadata[_SHARED_END:]
+            self._remember(key, Repeat(envelope[0], plan, layout, metadata[_SENDER:_PLACE]))
+
+    def _remember(self, key: bytes, repeat: Repeat) -> None:
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[key] = repeat

@@ -1,8 +1,8 @@
 """What the two ends of a side channel say to each other.
 
 Who reads begins with HELLO and its name. Then it says words of 8 bytes: the generation of a message that it claims, or
-with RELEASE added, lets go; LEAVE: it claims no more. Who sends says records: OFFER, with a segment's descriptor beside
-it, or GONE.
+with RELEASE added, lets go; LEAVE: it claims no more; LISTENS: it takes messages off its lane. Who sends says records:
+OFFER, with a segment's descriptor beside it, GONE, or LANE, with the descriptor of one end of a lane (``lanes``).
 """
 
 from __future__ import annotations
@@ -15,14 +15,29 @@ import time
 
 from .folders import side_channel
 
-__all__ = ["GONE", "HELLO", "LEAVE", "NAME", "OFFER", "RECORD", "RELEASE", "connect", "listen", "named", "peer_of"]
+__all__ = [
+    "GONE",
+    "HELLO",
+    "LANE",
+    "LEAVE",
+    "LISTENS",
+    "NAME",
+    "OFFER",
+    "RECORD",
+    "RELEASE",
+    "connect",
+    "listen",
+    "named",
+    "peer_of",
+]
 
 HELLO = b"npt-shm\x01"
 NAME = 8
 """Bytes behind HELLO that say which subscriber it is; zeros for none."""
 RELEASE = LEAVE = 1 << 63  # the generation 0 is none
+LISTENS = 2**64 - 1  # nor is there a last one
 RECORD = struct.Struct("<II")
-OFFER, GONE = 1, 2
+OFFER, GONE, LANE = 1, 2, 3
 
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: process, user, group
 _UNFINISHED = ".new"

@@ -37,9 +37,12 @@ class Stock:
         folder: where the side channel's socket is to be.
         max_bytes: of shared memory, all slots together; one message larger than that travels alone.
         peers: who is connected to the endpoint, whether they have come here or not; None where copies are addressed.
+        with_lanes: have messages go past ZeroMQ where they can.
     """
 
-    def __init__(self, name: str, folder: str, max_bytes: int, peers: Peers | None) -> None:
+    def __init__(
+        self, name: str, folder: str, max_bytes: int, peers: Peers | None, *, with_lanes: bool = False
+    ) -> None:
         self._name, self._peers = name, peers
         self._disconnects = 0 if peers is None else peers.disconnects
         self.identity = os.urandom(8)
@@ -51,7 +54,7 @@ class Stock:
         self._lost = 0
         self.nbytes = 0
         """Bytes of messages that have been sent and are not free again, without those that are exempt."""
-        self._readers = Readers(name, folder, self.identity, self._claims)
+        self._readers = Readers(name, folder, self.identity, self._claims, with_lanes=with_lanes)
 
     @property
     def descriptor(self) -> int:

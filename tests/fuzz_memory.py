@@ -16,6 +16,7 @@ from fuzz_invariant import Frames, Violation, judge, refused, timed
 import nptransport as npt
 from nptransport import borrowing, sidechannel
 from nptransport.descriptor import Descriptor, Piece, read_descriptor, split_entry, write_entry
+from nptransport.lanes import Lanes
 from nptransport.layout import lay_out
 from nptransport.memory.segments import HEADER, Mapping, Segment
 from nptransport.protocol.claims import Claims
@@ -125,7 +126,8 @@ def records(frames: Frames) -> str:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with ours, theirs, open(os.devnull, "rb") as nothing:
         ours.setblocking(False)
-        lender = borrowing._Lender(ours)
+        lanes = Lanes(lambda descriptor: None)
+        lender = borrowing._Lender(ours, lanes)
         for index, frame in enumerate(frames[:16]):
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has cut us off
                 if frame and index % 4 == 3:
@@ -138,6 +140,8 @@ def records(frames: Frames) -> str:
                 lender.cut()
         if lender._segments:
             raise Violation("what is no segment was mapped")
+        if lanes:
+            raise Violation("what is no socket was taken for a lane")
         gone = lender.gone_at is not None
         lender.gone_at = 0.0
         return f"cut off {gone}"

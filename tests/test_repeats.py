@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from same import difference
 from strategies import arrays
 
-from nptransport.codec import ALONE, Decoder, Encoder
+from nptransport.codec import ALONE, Decoder, Encoder, with_shared
+from nptransport.descriptor import Descriptor, Piece, read_descriptor, write_entry
 from nptransport.envelope import EnvelopeWriter
 from nptransport.errors import DecodeError
 from nptransport.repeats import Repeats
@@ -24,8 +25,7 @@ def opened(metadata):
 
 def learnt(metadata):
     repeats = Repeats()
-    plan, envelope, shared = Decoder().open(metadata)
-    assert shared is None
+    plan, envelope, _ = Decoder().open(metadata)
     repeats.learn(metadata, envelope, plan)
     return repeats
 
@@ -69,4 +69,27 @@ def test_metadata_that_was_changed_is_what_the_decoder_says(data):
         plan, envelope, shared = opened(bytes(metadata))
         assert envelope == (repeat.source, repeat.sequence, repeat.sent_at)
         assert shared is None
+        assert [(each.dtype, each.shape) for each in plan.layouts] == [(np.dtype("f4"), (2, 3))]
+
+
+@given(st.data())
+@settings(max_examples=700, deadline=None)
+def test_a_place_in_shared_memory_that_was_changed_is_what_the_decoder_says(data):
+    writer = EnvelopeWriter("0123456789abcdef", ALONE)
+    entry = write_entry(Descriptor(b"a sender", 3, 4, 5, [Piece(0, 0, 24)]))
+    metadata = with_shared(Encoder().encode(np.zeros((2, 3), "f4"), writer.entry(1.0))[0], entry)
+    repeats = learnt(metadata)
+    assert repeats.find(metadata) is None
+    assert repeats.find_shared(metadata)[1] == (3, 4, 5)
+    changed = bytearray(metadata)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(changed) - 1))
+        changed[at : at + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
+    assert repeats.find(bytes(changed)) is None
+    found = repeats.find_shared(bytes(changed))
+    if found is not None:
+        repeat, place = found
+        plan, envelope, shared = opened(bytes(changed))
+        assert envelope == (repeat.source, repeat.sequence, repeat.sent_at)
+        assert read_descriptor(shared, 1) == Descriptor(repeat.sender, *place, [Piece(0, 0, 24)])
         assert [(each.dtype, each.shape) for each in plan.layouts] == [(np.dtype("f4"), (2, 3))]

@@ -29,6 +29,7 @@ class Channel(channel.Channel):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: set[asyncio.Future[None]] = set()
         self._operations = 0
+        self._watched: set[int] = set()
         super().__init__(*args, **options)
 
     async def drive(self, steps: Steps[T], timeout: float | None) -> T:
@@ -129,7 +130,10 @@ class Channel(channel.Channel):
         left = most if left is None else min(left, most)
         loop = asyncio.get_running_loop()
         if need is Need.RELEASED and self.returns is not None:
-            loop.add_reader(self.returns, self._on_return)
+            self._watch(self.returns)
+        if need is Need.READABLE and self.lanes:
+            for descriptor in self.lanes.descriptors():
+                self._watch(descriptor)
         woken: asyncio.Future[None] = loop.create_future()
         self._waiting.add(woken)
         timer = None if left is None else loop.call_later(left, _finish, woken)
@@ -168,11 +172,22 @@ class Channel(channel.Channel):
         self._get(zmq.EVENTS)  # takes in what happened, which also silences the descriptor until there is more
         self._wake()
 
-    def _on_return(self) -> None:
+    def _watch(self, descriptor: int) -> None:
+        """Wake who waits when there is something to read from ``descriptor``, once."""
         assert self._loop is not None
-        assert self.returns is not None
-        self._loop.remove_reader(self.returns)  # until somebody waits again
+        if descriptor not in self._watched:
+            self._watched.add(descriptor)
+            self._loop.add_reader(descriptor, self._on_readable, descriptor)
+
+    def _on_readable(self, descriptor: int) -> None:
+        self._unwatch(descriptor)  # until somebody waits again
         self._wake()
+
+    def _unwatch(self, descriptor: int) -> None:
+        if descriptor in self._watched:
+            self._watched.discard(descriptor)
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.remove_reader(descriptor)
 
     def _wake(self) -> None:
         for woken in self._waiting:
@@ -193,8 +208,8 @@ class Channel(channel.Channel):
     def destroy(self) -> None:
         if self._loop is not None and not self._loop.is_closed() and not self._socket.closed:
             self._loop.remove_reader(self._socket.fileno())
-            if self.returns is not None:
-                self._loop.remove_reader(self.returns)
+        for descriptor in list(self._watched):
+            self._unwatch(descriptor)
         super().destroy()
         self._wake()
 

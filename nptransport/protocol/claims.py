@@ -210,6 +210,10 @@ class Claims(Generic[T]):
         if generation in held:
             self._let_go(reader, generation, held.pop(generation))
 
+    def present(self) -> list[Hashable]:
+        """Who reads, and will go on to."""
+        return [reader for reader, state in self._readers.items() if not state.leaving]
+
     def leave(self, reader: Hashable) -> None:
         """It claims nothing more, and holds what it holds."""
         state = self._readers[reader]

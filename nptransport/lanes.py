@@ -1,0 +1,181 @@
+"""Lanes: how messages in shared memory get from a producer to its only consumer, past ZeroMQ.
+
+What such a message tells is a few hundred bytes, and to hand those over by ZeroMQ, which wakes a thread of its own on
+either side, costs more than to copy a megabyte. A lane is a socket pair of which the sender hands one end to the
+reader, at the side channel: the thread that sends wakes the thread that waits.
+
+**Order.** A message on a lane says which one the socket carried last: ``after``, its generation. The reader takes it
+only when it has claimed that one. And what the socket carries comes after all that was put on the lane before it: a
+reader that finds something there looks at its lanes once more first.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+__all__ = ["AHEAD", "Lane", "Lanes", "open_lane", "put"]
+
+AHEAD = 64  # messages that nobody has claimed yet, beyond which the socket carries what comes
+_MOST = 4096  # bytes of a message
+_AFTER = struct.Struct("<Q")
+_PATIENCE = 1.0  # seconds for a message that should have come before, and may have been lost with its connection
+
+
+def open_lane() -> tuple[socket.socket, socket.socket]:
+    """Both ends: the sender's, and the one to hand over."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    return ours, theirs
+
+
+def put(lane: socket.socket, after: int, message: bytes) -> bool:
+    """Whether ``message`` is on the lane; if not, the socket has to carry it."""
+    if len(message) > _MOST:
+        return False
+    try:
+        lane.send(_AFTER.pack(after) + message)
+    except OSError:  # full; or the reader has gone, which its side channel tells
+        return False
+    return True
+
+
+class Sender(Protocol):
+    """What a lane has to know of who sends on it."""
+
+    claimed: int
+    """Generation of the newest message that was claimed."""
+
+    def listen(self) -> None:
+        """Tell it that its lane is listened to."""
+
+
+class Lane:
+    """The reader's end."""
+
+    def __init__(self, end: socket.socket, sender: Sender) -> None:
+        self._end, self._sender = end, sender
+        self._heard = False
+        self._head: tuple[int, bytes] | None = None  # has come too early
+        self._since = 0.0
+        self.ended = False
+        self.left = 0
+        """Messages that may be taken before the socket has its turn."""
+
+    def fileno(self) -> int:
+        return self._end.fileno()
+
+    @property
+    def is_early(self) -> bool:
+        """Whether what comes next has to wait for a message that the socket carries."""
+        return self._head is not None
+
+    def take(self) -> bytes | None:
+        """The first part of the next message, which has no other; None while there is none."""
+        if self._head is None:
+            try:
+                message = self._end.recv(_MOST + _AFTER.size, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                if not self._heard:  # from now on whoever waits looks here, too
+                    self._heard = True
+                    self._sender.listen()
+                return None
+            except OSError:
+                message = b""
+            if not message:
+                self.ended = True
+                return None
+            after = int.from_bytes(message[: _AFTER.size], "little")
+            if after <= self._sender.claimed:
+                return message[_AFTER.size :]
+            self._head, self._since = (after, message[_AFTER.size :]), time.monotonic()
+        after, message = self._head
+        if after > self._sender.claimed and time.monotonic() - self._since < _PATIENCE:
+            return None
+        self._head = None
+        return message
+
+    def close(self) -> None:
+        self._end.close()
+
+
+class Lanes:
+    """The lanes of all senders of one endpoint that receives. Any thread may add to them, the one that receives takes.
+
+    ``before_end``: called with a descriptor that is about to be closed.
+    """
+
+    def __init__(self, before_end: Callable[[int], None]) -> None:
+        self._lanes: list[Lane] = []
+        self._turn = self._row = 0
+        self._limited = False
+        self._before_end = before_end
+        self._watched: list[int] = []
+        self._poll = select.poll()
+
+    def __bool__(self) -> bool:
+        return bool(self._lanes)
+
+    def add(self, end: socket.socket, sender: Sender) -> None:
+        self._lanes.append(Lane(end, sender))
+
+    def descriptors(self) -> list[int]:
+        """Those that are readable when there is something to take."""
+        return [lane.fileno() for lane in self._lanes if not lane.is_early]
+
+    def await_message(self, other: int, seconds: float) -> None:
+        """Return once there is something to take, or to read from the descriptor ``other``, or after ``seconds``."""
+        watched = [other, *self.descriptors()]
+        if watched != self._watched:
+            self._watched, self._poll = watched, select.poll()
+            for descriptor in watched:
+                self._poll.register(descriptor, select.POLLIN)
+        self._poll.poll(max(1, int(seconds * 1000)))
+
+    def take(self) -> bytes | None:
+        """The first part of the next message on any lane, each in turn; None without one."""
+        count = len(self._lanes)
+        for step in range(count):
+            lane = self._lanes[(self._turn + step) % count]
+            if self._limited and not lane.left:
+                continue
+            message = lane.take()
+            if message is not None:
+                self._turn += step + 1
+                self._row += 1
+                lane.left -= 1
+                return message
+            lane.left = 0
+            if lane.ended:
+                self._end(lane)
+                return self.take()
+        return None
+
+    @property
+    def are_long_at_it(self) -> bool:
+        """Whether it is time to see what the socket has."""
+        return self._row >= AHEAD and not self._limited
+
+    def finish(self) -> None:
+        """Something has come by the socket. From now on give only what was there before, so that it has its turn."""
+        self._limited = True
+        for lane in self._lanes:
+            lane.left = AHEAD  # no sender puts more on its lane
+
+    def pause(self) -> None:
+        """The socket has had its turn."""
+        self._limited, self._row = False, 0
+
+    def _end(self, lane: Lane) -> None:
+        self._before_end(lane.fileno())
+        lane.close()
+        self._lanes.remove(lane)
+        self._watched = []  # its number is soon another's
+
+    def close(self) -> None:
+        while self._lanes:
+            self._end(self._lanes[0])

@@ -1,0 +1,147 @@
+"""How a producer sends by way of shared memory, and past ZeroMQ where it can."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from .arrays import Buffer
+from .codec import with_shared
+from .descriptor import Piece
+from .endpoint import Endpoint
+from .layout import lay_out
+from .lending import Lender
+from .memory.slots import Slot
+from .protocol.outbox import Outbox
+from .steps import PATIENCE, Need, Steps
+
+__all__ = ["LOOK", "Sharing"]
+
+LOOK = 0.01  # seconds between looks at who is connected
+_CATCH_UP = 0.02  # seconds at the most that a message waits for consumers to get through those before it
+
+
+class Sharing(Endpoint):
+    """The part of a producer that has to do with shared memory."""
+
+    _outbox: Outbox
+
+    def _set_up_sharing(self, max_bytes: int, *, lanes: bool) -> None:
+        """``lanes``: whether what is sent may go past ZeroMQ, which encrypts it where that is wanted."""
+        channel = self._channel
+        self._lender: Lender | None = None
+        if channel.is_shared:
+            try:
+                self._lender = Lender(
+                    str(channel), channel.folders[0], max_bytes, channel.connections, with_lanes=lanes
+                )
+            except BaseException:
+                channel.destroy()
+                raise
+            channel.returns, channel.tell_holders = self._lender.descriptor, self._lender.situation
+        self._carried = 0  # generation of what the socket carried last; 0 where that lay in no shared memory
+        self._fetched = 0  # messages in shared memory that had been claimed when we looked last
+        self._keeps_up = True  # whoever reads what lies in shared memory
+        self._looked = 0.0
+
+    def _share_like_before(self, lender: Lender, payload: Any, now: float) -> bool:
+        """Send a large array of a layout sent before, if that can be done at once: a short cut."""
+        body = self._outbox.body_like_before(payload)
+        if body is None or not self._keeps_up:
+            return False
+        self._channel.enter()
+        try:
+            slot = lender.take_now(payload.nbytes)
+            if slot is None:
+                return False
+            np.copyto(slot.like(payload), payload)
+            if self._hand_over_now(lender, slot, payload.nbytes, body, now):
+                return True
+            lender.give_back(slot)
+            return False
+        finally:
+            self._channel.leave()
+
+    def _sharing(self, lender: Lender, frames: list[Buffer]) -> Steps[bool]:
+        """Copy a message into shared memory, and send where it is. False if that cannot be, since nobody knows whether
+        the memory that it waits for will ever come back."""
+        pieces, nbytes, _ = lay_out(frames)
+        if lender.is_far_ahead(nbytes, 0):
+            yield from self._letting_catch_up(lender, nbytes)
+        slot = lender.take(nbytes)
+        while slot is None:
+            if lender.is_stuck():
+                return False
+            yield Need.RELEASED
+            slot = lender.take(nbytes)
+        for piece in pieces:
+            slot.fill(frames[1 + piece.part], piece.offset)
+        yield from self._handing_over(lender, slot, frames)
+        return True
+
+    def _letting_catch_up(self, lender: Lender, nbytes: int) -> Steps[None]:
+        """Wait for consumers that are reading: they have enough to do, and memory never used costs more than it saves.
+        Not for one that is stuck."""
+        begun = seen_at = time.monotonic()
+        while lender.is_far_ahead(nbytes, 1):
+            now = time.monotonic()
+            if lender.fetched != self._fetched:
+                self._fetched, self._keeps_up, seen_at = lender.fetched, True, now
+            if now - seen_at > PATIENCE:
+                self._keeps_up = False
+            if not self._keeps_up or now - begun > _CATCH_UP:
+                return
+            yield Need.FETCHED
+        self._keeps_up = True
+
+    # Handing over what lies in a slot
+
+    def _hand_over_now(self, lender: Lender, slot: Slot, nbytes: int, body: bytes, now: float) -> bool:
+        """Send the array in ``slot``, whose metadata has that ``body``; False if there is no room for that."""
+        message = self._outbox.metadata_with(now, lender.stamp(slot, [Piece(0, 0, nbytes)]), body)
+        if not self._carry(lender, slot, [message]):
+            lender.withdraw(slot)
+            return False
+        self._outbox.count(len(message) + nbytes)
+        return True
+
+    def _handing_over(self, lender: Lender, slot: Slot, frames: list[Buffer]) -> Steps[None]:
+        """Send a message that is in ``slot``; that is free again if it cannot be sent."""
+        pieces, _, rest = lay_out(frames)
+        message = b""
+        sent = False
+        try:
+            while not sent:
+                message = with_shared(frames[0], lender.stamp(slot, pieces))
+                sent = self._carry(lender, slot, [message, *rest])
+                if not sent:
+                    lender.withdraw(slot)
+                    yield Need.WRITABLE
+                    self._outbox.renew(frames, time.time())
+        finally:
+            if not sent:
+                lender.give_back(slot)
+        self._outbox.count(len(message) + sum(map(len, frames[1:])))
+
+    def _carry(self, lender: Lender, slot: Slot, parts: list[Buffer]) -> bool:
+        """Whether the message in ``slot`` is on its way: on a lane if it has one part, and the only consumer can tell
+        what came before it; else by the socket."""
+        if (
+            self._carried
+            and len(parts) == 1
+            and self._channel.connections.count == 1
+            and lender.put_on_lane(bytes(parts[0]), self._carried)
+        ):
+            return True
+        if self._channel.try_send(parts):
+            self._carried = slot.generation
+            return True
+        return False
+
+    def _stop_lending(self, linger: float) -> None:
+        """What consumers have yet to fetch is kept for them."""
+        if self._lender is not None:
+            self._channel.tell_holders = None
+            self._lender.close(linger)

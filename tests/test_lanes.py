@@ -1,0 +1,253 @@
+"""Past ZeroMQ: messages in shared memory go to the only consumer on a lane, in order with what the socket carries."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+
+import numpy as np
+import pytest
+from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
+from faces import face_fixture, socket_path_fixture  # noqa: F401
+
+import nptransport as npt
+from nptransport import lanes
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
+
+SIZE = 100_000  # bytes, above the crossover
+
+
+@pytest.fixture(name="address")
+def address_fixture(socket_path):
+    return f"shm://{socket_path}"
+
+
+class Count:
+    """Of the messages of a producer that its socket has carried from now on."""
+
+    def __init__(self, producer):
+        self.messages = 0
+        channel = producer._channel
+        self._try_send, channel.try_send = channel.try_send, self
+
+    def __call__(self, parts, *rest):
+        sent = self._try_send(parts, *rest)
+        self.messages += sent
+        return sent
+
+
+def large(number):
+    array = np.zeros(SIZE, np.uint8)
+    array[:8].view(np.int64)[0] = number
+    return array
+
+
+def number_of(payload):
+    if isinstance(payload, dict):
+        payload = payload["number"]
+    return int(payload[:8].view(np.int64)[0])
+
+
+def lane_of(producer):
+    producer._lender.look()
+    return producer._lender._readers.lane
+
+
+def meet(producer, consumer):
+    """Let them come to use the lane."""
+    wait_until(lambda: producer.statistics().connections == 1)
+
+    def have_met():
+        producer.send(large(1))
+        assert number_of(consumer.recv(timeout=PATIENCE)) == 1
+        with pytest.raises(npt.Timeout):
+            consumer.recv(timeout=0)  # finds the lane if there is one, and says that it listens
+        return lane_of(producer)
+
+    wait_until(have_met)
+
+
+def test_the_socket_carries_nothing_once_they_have_met(face, address):
+    producer, consumer = face.pair(address)
+    meet(producer, consumer)
+    by_socket = Count(producer)
+    for number in range(50):
+        producer.send(large(number))
+        assert number_of(consumer.recv()) == number
+    producer.send({"number": large(7), "text": "nested"})
+    assert number_of(consumer.recv()) == 7
+    assert by_socket.messages == 0
+    assert consumer.statistics().missed == consumer.statistics().malformed == 0
+
+
+def test_a_loan_takes_it_too(address):
+    with npt.Consumer(bind=address) as consumer, npt.Producer(connect=address) as producer:
+        meet(producer, consumer)
+        by_socket = Count(producer)
+        for number in range(20):
+            with producer.loan(SIZE, np.uint8) as array:
+                array[:8].view(np.int64)[0] = number
+            assert number_of(consumer.recv(timeout=PATIENCE)) == number
+        assert by_socket.messages == 0
+
+
+def test_all_arrive_in_order_whichever_way_they_come(face, address):
+    producer, consumer = face.pair(address)
+    meet(producer, consumer)
+    draw = random.Random(5)
+    kinds = [
+        large,
+        lambda number: large(number)[:100],  # in the message
+        lambda number: {"number": large(number)[:3000], "other": large(number)},  # one part there, one in the message
+    ]
+    sent = got = 0
+    ways = Count(producer)
+    while sent < 1000:
+        kind = draw.choice(kinds)
+        for _ in range(draw.choice([1, 3, 40])):
+            producer.send(kind(sent))
+            sent += 1
+        for _ in range(draw.randrange(sent - got + 1)):
+            assert number_of(consumer.recv()) == got
+            got += 1
+    while got < sent:
+        assert number_of(consumer.recv()) == got
+        got += 1
+    assert 0 < ways.messages < sent
+    assert consumer.statistics().missed == 0
+
+
+def test_a_reader_that_lags_finds_them_in_order(face, address):
+    producer, consumer = face.pair(address)
+    meet(producer, consumer)
+    by_socket = Count(producer)
+    for number in range(3 * lanes.AHEAD):
+        producer.send(large(number))
+    assert 0 < by_socket.messages < 3 * lanes.AHEAD
+    assert [number_of(consumer.recv()) for _ in range(3 * lanes.AHEAD)] == list(range(3 * lanes.AHEAD))
+
+
+def test_a_second_consumer_gets_its_part(face, address):
+    producer = face.producer(bind=address)
+    consumers = [face.consumer(connect=address)]
+    meet(producer, consumers[0])
+    consumers.append(face.consumer(connect=address))
+    wait_until(lambda: producer.statistics().connections == 2)
+    for number in range(20):
+        producer.send(large(number))
+    got = [[], []]
+    while sum(map(len, got)) < 20:
+        for consumer, numbers in zip(consumers, got, strict=True):
+            try:
+                numbers.append(number_of(consumer.recv(timeout=0.01)))
+            except npt.Timeout:
+                continue
+    assert sorted(got[0] + got[1]) == list(range(20))
+    assert got[0] == sorted(got[0])
+    assert len(got[1]) > 5
+
+
+def test_the_next_consumer_is_met_anew(face, address):
+    producer = face.producer(bind=address)
+    for _ in range(2):
+        consumer = face.consumer(connect=address)
+        meet(producer, consumer)
+        consumer.close()
+        wait_until(lambda: lane_of(producer) is None and producer.statistics().connections == 0)
+
+
+def test_the_next_producer_is_met_anew(face, address):
+    consumer = face.consumer(bind=address)
+    for _ in range(2):
+        producer = face.producer(connect=address)
+        meet(producer, consumer)
+        producer.send(large(1))
+        assert number_of(consumer.recv()) == 1
+        producer.close()
+
+
+def test_several_producers_have_their_turns(face, address):
+    consumer = face.consumer(bind=address)
+    producers = [face.producer(connect=address) for _ in range(2)]
+    for producer in producers:
+        meet(producer, consumer)
+    small = face.producer(connect=address)
+    small.send(np.array([0]))
+    got = []
+    while 0 not in got:  # though the lanes are never empty
+        for number, producer in enumerate(producers, 1):
+            producer.send(large(number))
+            producer.send(large(number))
+        got += [int(consumer.recv()[:8].view(np.int64)[0]) for _ in producers]
+        assert len(got) < 10 * lanes.AHEAD
+    assert set(got) == {0, 1, 2}
+
+
+def test_what_the_socket_lost_holds_up_nobody(face, address, monkeypatch):
+    monkeypatch.setattr(lanes, "_PATIENCE", 0.1)
+    producer, consumer = face.pair(address)
+    meet(producer, consumer)
+    producer._endpoint._carried += 1000  # as if so much had been sent, and been lost with its connection
+    producer.send(large(1))
+    assert number_of(consumer.recv()) == 1
+
+
+def test_a_waiting_reader_is_woken(address):
+    with npt.Consumer(bind=address) as consumer, npt.Producer(connect=address) as producer:
+        meet(producer, consumer)
+        got = []
+        reader = threading.Thread(target=lambda: [got.append(number_of(consumer.recv())) for _ in range(200)])
+        reader.start()
+        for number in range(200):
+            producer.send(large(number))
+            wait_until(lambda number=number: len(got) > number)  # soon it waits again
+        reader.join(PATIENCE)
+        assert got == list(range(200))
+
+
+def test_what_is_encrypted_never_goes_past_it(address, tmp_path):
+    (server, secret), (friend, own) = (npt.Curve.generate(tmp_path / name) for name in ("server", "friend"))
+    allowed = npt.Curve.server(secret=secret, allowed=[friend])
+    key = npt.Curve.client(server=server, secret=own)
+    with (
+        npt.Consumer(bind=address, security=allowed) as consumer,
+        npt.Producer(connect=address, security=key) as producer,
+    ):
+        for number in range(20):
+            producer.send(large(number))
+            assert number_of(consumer.recv(timeout=PATIENCE)) == number
+        assert lane_of(producer) is None
+
+
+@pytest.mark.parametrize("junk", [b"x" * 7, bytes(8), b"\xff" * 200, bytes(8) + b"\x83\xa3npt\x01"])
+def test_junk_on_a_lane_is_an_error_and_no_more(face, address, junk):
+    producer, consumer = face.pair(address)
+    meet(producer, consumer)
+    lane_of(producer).send(junk)
+    with pytest.raises(npt.DecodeError):
+        consumer.recv()
+    for number in range(20):
+        producer.send(large(number))
+        assert number_of(consumer.recv()) == number
+
+
+def test_a_program_ends_with_an_array_in_hand_though_a_thread_has_died_in_the_middle(spawn, address):
+    child = spawn(
+        """
+        consumer, producer = npt.Consumer(bind=args[0]), npt.Producer(connect=args[0])
+        producer.send(np.zeros(100_000, np.uint8))
+        array = consumer.recv()
+        (lender,) = consumer._borrower._lenders.values()
+        consumer.close()
+        names = {"lock": lender._lock, "held": threading.Event(), "wait": threading.Event().wait}
+        exec("def speak():\\n  with lock:\\n    held.set()\\n    wait()", names)  # keeps no name of ours, as array
+        threading.Thread(target=names.pop("speak"), daemon=True).start()
+        names["held"].wait()
+        say("ends")
+        """,
+        address,
+    )
+    assert child.hear() == "ends"
+    assert child.wait() == 0
