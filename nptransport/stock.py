@@ -94,10 +94,7 @@ class Stock:
         with self._lock:
             if self._closed_at is not None:
                 return None
-            slot = self._slots.pop(nbytes)
-            if slot is None:
-                self._listen()
-                slot = self._slots.pop(nbytes)
+            slot = self._pop(nbytes)
             if slot is None:
                 self._settle()
                 slot = self._slots.pop(nbytes) or self._grow(nbytes)
@@ -110,13 +107,16 @@ class Stock:
         with self._lock:
             if self._claims.unclaimed >= max(_DEPTH, _DEPTH_BYTES // nbytes):
                 return None
+            slot = self._pop(nbytes)
+            return slot if slot is not None and self._renew(slot) else None
+
+    def _pop(self, nbytes: int) -> Slot | None:
+        """A slot that is free, maybe since this moment."""
+        slot = self._slots.pop(nbytes)
+        if slot is None:
+            self._listen()
             slot = self._slots.pop(nbytes)
-            if slot is None:
-                self._listen()
-                slot = self._slots.pop(nbytes)
-                if slot is None:
-                    return None
-            return slot if self._renew(slot) else None
+        return slot
 
     def _renew(self, slot: Slot) -> bool:
         """Whether nobody holds what was in ``slot``. It was made invalid when it became free, and now we listen; a
