@@ -17,7 +17,7 @@ from .curve import Curve
 from .descriptor import Piece
 from .ending import close_at_end
 from .endpoint import Endpoint
-from .errors import AuthenticationError, MisuseError, Timeout
+from .errors import AuthenticationError, ConnectionClosed, MisuseError, Timeout
 from .layout import Lent, lay_out, shaped
 from .lending import Lender
 from .limits import Limits
@@ -290,7 +290,7 @@ class Producing(Endpoint):
             return self._report_refused()
         except MisuseError:  # another thread is waiting in send, and hears of the end now
             return self._report("another thread was using it") if self._undelivered() else 0
-        except (Timeout, AuthenticationError) as error:
+        except (Timeout, AuthenticationError, ConnectionClosed) as error:
             return self._report(str(error))
         finally:
             channel.close()
@@ -309,7 +309,8 @@ class Producing(Endpoint):
         self._look()
         if self._lender is not None:
             self._lender.look()
-        if self._undelivered() or (self._outbox.messages and self._channel.connections.count):
+        connections = self._channel.connections
+        if self._undelivered() or (self._outbox.messages and (connections.count or connections.lost)):
             yield from self._draining()
             yield from self._channel.parting()
         self._settled_at = self._outbox.messages

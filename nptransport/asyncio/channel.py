@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import zmq
-
 from .. import channel
-from ..errors import MisuseError, TransportError
+from ..errors import ConnectionClosed, MisuseError, TransportError
 from ..steps import LOOK, MOMENT, PATIENCE, Deadline, Need, Steps
 
 __all__ = ["Channel", "go_on"]
@@ -27,6 +25,7 @@ class Channel(channel.Channel):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._watched: int | None = None  # by the loop; the socket's own descriptor
         self._waiting: set[asyncio.Future[None]] = set()
         self._operations = 0
         super().__init__(*args, **options)
@@ -157,7 +156,9 @@ class Channel(channel.Channel):
             )
         self._loop = loop
         try:
-            loop.add_reader(self._socket.fileno(), self._on_event)
+            watched = self.descriptor
+            loop.add_reader(watched, self._on_event)
+            self._watched = watched
         except NotImplementedError:
             raise TransportError(
                 "this event loop cannot watch sockets; on Windows use "
@@ -165,8 +166,16 @@ class Channel(channel.Channel):
             ) from None
 
     def _on_event(self) -> None:
-        self._get(zmq.EVENTS)  # takes in what happened, which also silences the descriptor until there is more
+        try:
+            self.events()  # takes in what happened, which also silences the descriptor until there is more
+        except ConnectionClosed:  # and nothing silences it again; who waits is told
+            self._stop_watching()
         self._wake()
+
+    def _stop_watching(self) -> None:
+        if self._watched is not None and self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._watched)
+        self._watched = None
 
     def _on_return(self) -> None:
         assert self._loop is not None
@@ -191,10 +200,9 @@ class Channel(channel.Channel):
             pass  # the loop was closed this moment, and its tasks with it
 
     def destroy(self) -> None:
-        if self._loop is not None and not self._loop.is_closed() and not self._socket.closed:
-            self._loop.remove_reader(self._socket.fileno())
-            if self.returns is not None:
-                self._loop.remove_reader(self.returns)
+        self._stop_watching()
+        if self._loop is not None and not self._loop.is_closed() and self.returns is not None:
+            self._loop.remove_reader(self.returns)
         super().destroy()
         self._wake()
 
