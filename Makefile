@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
-	@$(RUN) -m nptransport demo
+	@$(RUN) -m nptransport_command demo
 
 test: $(VENV)/test.stamp
 	@$(RUN) -m pytest -n 3 --dist loadfile $(ARGS)
@@ -23,7 +23,7 @@ fuzz: $(VENV)/test.stamp
 	@$(RUN) benchmarks/fuzz.py --inputs $${INPUTS:-120_000} --seed $${SEED:-1}
 
 bench: $(VENV)/test.stamp
-	@$(RUN) -m nptransport bench --quick
+	@$(RUN) -m nptransport_command bench --quick
 	@$(RUN) benchmarks/codec.py
 	@$(RUN) benchmarks/imports.py
 	@$(RUN) benchmarks/stream.py
