@@ -9,7 +9,7 @@ RUN python -m venv --without-pip /opt/venv
 WORKDIR /src
 # What the library needs, in a layer that stays as it is while only the library changes.
 COPY pyproject.toml ./
-RUN mkdir nptransport && touch README.md LICENSE nptransport/__init__.py && pip install '.[demo]'
+RUN mkdir nptransport && touch README.md LICENSE nptransport_command.py nptransport/__init__.py && pip install '.[demo]'
 COPY . .
 RUN pip install --no-deps --force-reinstall .
 

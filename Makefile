@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.stamp
-	@$(RUN) -m nptransport demo
+	@$(RUN) -m nptransport_command demo
 
 test: $(VENV)/test.stamp
 	@$(RUN) -m pytest -n 3 --dist loadfile $(ARGS)
@@ -23,7 +23,7 @@ fuzz: $(VENV)/test.stamp
 	@$(RUN) benchmarks/fuzz.py --inputs $${INPUTS:-120_000} --seed $${SEED:-1}
 
 bench: $(VENV)/test.stamp
-	@$(RUN) -m nptransport bench --quick
+	@$(RUN) -m nptransport_command bench --quick
 	@$(RUN) benchmarks/codec.py
 	@$(RUN) benchmarks/imports.py
 	@$(RUN) benchmarks/stream.py
@@ -44,9 +44,9 @@ $(VENV)/%.stamp: pyproject.toml | $(RUN)
 	@touch $@
 
 $(RUN):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || \
 	  { echo "make: Python 3.10 or later is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "make: $(PYTHON) has no venv module: apt install python3-venv, or another Python" >&2; exit 1; }
-	@said=$$($(PYTHON) -m venv --clear $(VENV) 2>&1) || \
+	@said=$$("$(PYTHON)" -m venv --clear $(VENV) 2>&1) || \
 	  { echo "make: cannot make $(VENV): $$(echo "$$said" | tail -n 1)" >&2; exit 1; }

@@ -12,7 +12,7 @@ from .channel import Channel, check_positive
 from .curve import Curve
 from .distributing import Distributor, Repertoire
 from .ending import close_at_end
-from .errors import AuthenticationError, Timeout
+from .errors import AuthenticationError, ConnectionClosed, Timeout
 from .lending import Lender
 from .log import warn
 from .protocol.tags import LONGEST
@@ -115,7 +115,7 @@ class Broadcasting:
         try:
             self._backend.go_on(self._ending(), self._linger if linger is None else linger)
             return 0
-        except (Timeout, AuthenticationError) as error:
+        except (Timeout, AuthenticationError, ConnectionClosed) as error:
             return self._report(str(error))
         finally:
             self._destroy()

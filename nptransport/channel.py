@@ -36,6 +36,7 @@ T = TypeVar("T")
 _OLDEST_LIBZMQ = (4, 3, 2)
 _HANDSHAKE_BYTES = 4096  # that libzmq has to accept in one part before anybody can prove who they are
 _RETRY = 1.0  # seconds after which we try again where we were refused, as somebody may have put that right
+_NO_SOCKET = (zmq.ETERM, zmq.ENOTSOCK, zmq.ENOTSUP)  # the context has been terminated, or destroyed with its sockets
 _SLICE = 0.1  # seconds after which a blocked call looks whether another thread has closed the endpoint
 
 
@@ -77,8 +78,8 @@ class Channel(Guard, Parts):
         """Says who holds memory, for errors."""
         self._released = threading.Event()
         Guard.__init__(self)
-        Parts.__init__(self, (context or zmq.Context.instance()).socket(kind))
         self.addresses: list[str] = []
+        Parts.__init__(self, _open_socket(context or zmq.Context.instance(), kind))
         self._bound: list[str] = []
         self._connected: dict[str, str] = {}  # as libzmq was told, and as we were
         self._door: Door | None = None
@@ -257,7 +258,7 @@ class Channel(Guard, Parts):
     def _await_message(self, seconds: float) -> None:
         """Return once a message is there, or seems to be, or ``seconds`` have passed."""
         if not self.lanes:
-            self._socket.poll(max(1, int(seconds * 1000)), zmq.POLLIN)
+            self.poll(seconds, zmq.POLLIN)
         elif not self.readable():  # the descriptor tells only of what happens after such a look
             self.lanes.await_message(self.descriptor, seconds)
 
@@ -279,7 +280,7 @@ class Channel(Guard, Parts):
         elif need is Need.SETTLED:
             time.sleep(min(slice_, LOOK))  # nothing announces that a kernel's buffer has drained
         else:
-            self._socket.poll(max(1, int(slice_ * 1000)), zmq.POLLIN if need is Need.READABLE else zmq.POLLOUT)
+            self.poll(slice_, zmq.POLLIN if need is Need.READABLE else zmq.POLLOUT)
 
     def await_event(self, waker: int, most: float, *, message: bool = True, room: bool = False) -> None:
         """Return once there is a ``message``, or ``room`` for one, if that is wanted; once ``waker`` is readable; or
@@ -288,7 +289,10 @@ class Channel(Guard, Parts):
         sockets: list[tuple[Any, int]] = [(waker, zmq.POLLIN)]
         if events:
             sockets.append((self._socket, events))
-        zmq.zmq_poll(sockets, max(0, math.ceil(most * 1000)))
+        try:
+            zmq.zmq_poll(sockets, max(0, math.ceil(most * 1000)))
+        except zmq.ZMQError as error:
+            raise self.gone(error) from None
 
     def await_release(self, seconds: float = PATIENCE) -> None:
         """Return when lent memory comes back, or as soon as fresh memory would have been the quicker way."""
@@ -303,7 +307,10 @@ class Channel(Guard, Parts):
     @property
     def descriptor(self) -> int:
         """A file descriptor that is readable when something may have happened to the socket."""
-        return int(self._socket.fileno())
+        try:
+            return int(self._socket.fileno())
+        except zmq.ZMQError as error:
+            raise self.gone(error) from None
 
     def check_usable(self) -> None:
         """ConnectionClosed, or MisuseError in a forked child."""
@@ -317,6 +324,12 @@ class Channel(Guard, Parts):
     def check_open(self) -> None:
         if self.closing:
             raise ConnectionClosed(f"{self}: closed", endpoint=str(self))
+
+    def gone(self, error: zmq.ZMQError) -> Exception:
+        """ConnectionClosed for an ``error`` of libzmq's that says that the socket was taken from us."""
+        if error.errno not in _NO_SOCKET:
+            return error
+        return ConnectionClosed(f"{self}: closed with its zmq.Context, which has been terminated", endpoint=str(self))
 
     # Who refuses whom
 
@@ -412,6 +425,8 @@ class Channel(Guard, Parts):
         while quiet < 3 and not self.within_process:  # once may be between two of libzmq's steps
             yield Need.SETTLED
             connected = self.connections.refresh()
+            if self.connections.lost:
+                self.events()  # raises what that means
             if not connected and self.connections.disconnects > left:
                 return
             waiting = self.connections.pending and len(self._bound) < len(self.addresses)  # queued for who is to come
@@ -464,10 +479,11 @@ class Channel(Guard, Parts):
             if hasattr(self, "connections"):
                 self._unbind()
                 self._socket.disable_monitor()
-                self.connections.close()
         except zmq.ZMQError:
             pass  # the context has been terminated, and waits for us
         finally:
+            if hasattr(self, "connections"):
+                self.connections.close()
             self._socket.close(0)
             if self.lanes is not None:
                 self.lanes.close()
@@ -484,6 +500,13 @@ class Channel(Guard, Parts):
 
     def __str__(self) -> str:
         return ", ".join(self.addresses) or "endpoint"
+
+
+def _open_socket(context: zmq.Context[Any], kind: int) -> zmq.Socket[Any]:
+    try:
+        return context.socket(kind)
+    except zmq.ZMQError as error:
+        raise TransportError(f"no socket in {context!r}: {error}; give another as context=") from None
 
 
 def _on_refusal(channel: Channel | None, key: str, address: str, problems: list[str]) -> None:

@@ -14,7 +14,7 @@ import zmq
 from .addresses import Addresses
 from .channel import Channel
 from .curve import Curve
-from .errors import ConnectionClosed, Timeout
+from .errors import Timeout
 from .limits import DEFAULT_LIMITS, Limits
 from .progress import Progress
 from .protocol.calls import Call
@@ -309,10 +309,8 @@ class Client(Requesting):
             if self._calls.unattended and self._leading.acquire(blocking=False):
                 try:
                     self._lead(None)
-                except ConnectionClosed:
-                    return
                 except Exception as error:  # noqa: BLE001 - whatever it was, nobody is to wait for ever
-                    self._end_all(error)
+                    self._end_all(None if self._channel.closing else error)
                 finally:
                     self._leading.release()
                     with self._changed:

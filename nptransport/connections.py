@@ -84,6 +84,8 @@ class Connections:
         """Addresses where we were refused: why, and whether libzmq has given up."""
         self.disconnects = 0
         """Peers that have left."""
+        self.lost = False
+        """Whether the context has been terminated, so that nothing is known of anybody any more."""
         address = f"inproc://nptransport.monitor.{os.getpid()}.{next(_numbers)}"
         # Of all events only these: reconnecting alone would bring hundreds, and nobody may look for hours.
         socket.monitor(address, _OPENED | _GREETED | _NOT_GREETED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED)
@@ -104,7 +106,7 @@ class Connections:
         return self._greetings
 
     def _read_events(self) -> None:
-        with contextlib.suppress(zmq.Again):
+        try:
             while True:
                 what, address = self._events.recv_multipart(zmq.NOBLOCK)
                 event, descriptor = _EVENT.unpack(what)
@@ -121,6 +123,12 @@ class Connections:
                     self._end(descriptor)
                 else:
                     self._unbound += 1
+        except zmq.Again:
+            pass
+        except zmq.ZMQError:  # the context has been terminated, and these descriptors are soon others'
+            self.lost = True
+            self._live.clear()
+            self._greetings = 0
 
     def _ours(self, address: bytes) -> str | None:
         """The address of an event, if it was us who connected there; what came to us has our own in common."""

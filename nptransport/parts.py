@@ -28,6 +28,10 @@ class Parts:
         self.broke_off = False
         """Whether the last message that could not be sent was lost in the middle."""
 
+    def gone(self, error: zmq.ZMQError) -> Exception:
+        """What to raise for ``error``: another one if it says that there is no socket any more."""
+        return error
+
     # Sending
 
     def try_send(self, parts: list[Any], frames: list[Any] | None = None) -> bool:
@@ -37,19 +41,21 @@ class Parts:
         """
         last = len(parts) - 1
         self.broke_off = False
-        for index, part in enumerate(parts):
-            flags, copy = _NOBLOCK if index == last else _MORE, frames is None or part is frames[index]
-            try:
-                self._send(part, flags, copy)
-            except zmq.Again:
-                if index:
-                    self._break_off(last - index)
-                    return False
-                self._get(_EVENTS)  # takes in who has made room, which a send does only about once a millisecond
+        try:
+            for index, part in enumerate(parts):
+                flags, copy = _NOBLOCK if index == last else _MORE, frames is None or part is frames[index]
                 try:
                     self._send(part, flags, copy)
                 except zmq.Again:
-                    return False
+                    if index:
+                        self._break_off(last - index)
+                        return False
+                    self._get(_EVENTS)  # takes in who has made room, which a send does only about once a millisecond
+                    self._send(part, flags, copy)
+        except zmq.Again:
+            return False
+        except zmq.ZMQError as error:
+            raise self.gone(error) from None
         return True
 
     def try_route(self, parts: list[Any], frames: list[Any] | None = None) -> bool | None:
@@ -67,6 +73,8 @@ class Parts:
             self._send(part, _NOBLOCK)
         except zmq.Again:
             return False
+        except zmq.ZMQError as error:
+            raise self.gone(error) from None
         return True
 
     def try_send_pair(self, metadata: bytes, array: Any) -> bool:
@@ -76,6 +84,8 @@ class Parts:
             self._send(array, _NOBLOCK)
         except zmq.Again:
             return False
+        except zmq.ZMQError as error:
+            raise self.gone(error) from None
         return True
 
     def _break_off(self, parts_left: int) -> None:
@@ -85,14 +95,28 @@ class Parts:
         if parts_left:
             self._send(b"", _NOBLOCK)
 
+    def events(self) -> int:
+        """What the socket is ready for. It takes in what has happened, too, of which its descriptor tells once."""
+        try:
+            return int(self._get(_EVENTS))
+        except zmq.ZMQError as error:
+            raise self.gone(error) from None
+
+    def poll(self, seconds: float, event: int) -> None:
+        """Return when the socket is ready for ``event``, or after ``seconds``."""
+        try:
+            self._socket.poll(max(1, int(seconds * 1000)), event)
+        except zmq.ZMQError as error:
+            raise self.gone(error) from None
+
     def writable(self) -> bool:
-        return int(self._get(_EVENTS)) & _POLLOUT != 0
+        return self.events() & _POLLOUT != 0
 
     # Receiving
 
     def readable(self) -> bool:
         """Whether a message is there: a look costs a fifth of a receive in vain."""
-        return int(self._get(_EVENTS)) & _POLLIN != 0
+        return self.events() & _POLLIN != 0
 
     def try_receive(self) -> bytes | None:
         """First part of the next message, or None. The others have arrived with it: :meth:`take`."""
@@ -102,7 +126,10 @@ class Parts:
             return None
 
     def _begin(self, flags: int) -> bytes:
-        frame = self._first = self._recv(flags, False)
+        try:
+            frame = self._first = self._recv(flags, False)
+        except zmq.ZMQError as error:
+            raise self.gone(error) from None
         self.more = frame.more
         content: bytes = frame.bytes
         return content
@@ -113,7 +140,10 @@ class Parts:
 
     def _next(self, flags: int) -> zmq.Frame:
         # A frame knows whether more follow it; to ask the socket costs as much again as to receive.
-        frame: zmq.Frame = self._recv(flags, False)
+        try:
+            frame: zmq.Frame = self._recv(flags, False)
+        except zmq.ZMQError as error:
+            raise self.gone(error) from None
         self.more = frame.more
         return frame
 
@@ -121,7 +151,10 @@ class Parts:
         """The next part of the message begun; empty if there is none."""
         if not self.more:
             return b""
-        frame = self._recv(_NOBLOCK, False)
+        try:
+            frame = self._recv(_NOBLOCK, False)  # as _next: a call more for each message would be felt
+        except zmq.ZMQError as error:
+            raise self.gone(error) from None
         self.more = frame.more
         return frame.bytes
 
@@ -155,26 +188,32 @@ class Parts:
 
     def subscribe(self, prefix: bytes, wanted: bool) -> None:
         """Of a SUB socket: ask for what begins with ``prefix``, or ask for it no more."""
-        self._socket.set(zmq.SUBSCRIBE if wanted else zmq.UNSUBSCRIBE, prefix)
+        self._set(zmq.SUBSCRIBE if wanted else zmq.UNSUBSCRIBE, prefix)
 
     def try_notice(self) -> tuple[bytes, int | None] | None:
         """Of an XPUB socket: the next notice of a subscription, and the connection that it came on where there is one
         still; None without any."""
         try:
-            frame: zmq.Frame = self._recv(_NOBLOCK, False)
+            frame = self._next(_NOBLOCK)
         except zmq.Again:
             return None
         return frame.bytes, _connection_of(frame)
 
     def subscribe_sender(self, prefix: bytes, wanted: bool) -> None:
         """Of an XPUB socket in manual mode: send whom the last notice came from what begins with ``prefix``, or not."""
-        self._socket.set(zmq.SUBSCRIBE if wanted else zmq.UNSUBSCRIBE, prefix)
+        self._set(zmq.SUBSCRIBE if wanted else zmq.UNSUBSCRIBE, prefix)
 
     def send_to_who_has_room(self, parts: list[Any], frames: list[Any]) -> None:
         """Of an XPUB socket: to every subscriber that has room, as ZeroMQ does if not told otherwise."""
-        self._socket.set(zmq.XPUB_NODROP, 0)
+        self._set(zmq.XPUB_NODROP, 0)
         self.try_send(parts, frames)
-        self._socket.set(zmq.XPUB_NODROP, 1)
+        self._set(zmq.XPUB_NODROP, 1)
+
+    def _set(self, option: int, value: Any) -> None:
+        try:
+            self._socket.set(option, value)
+        except zmq.ZMQError as error:
+            raise self.gone(error) from None
 
 
 def _connection_of(frame: zmq.Frame) -> int | None:

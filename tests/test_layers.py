@@ -87,7 +87,7 @@ LAYERS = [
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
 OUTSIDE = {"numpy", "msgpack", "zmq"}
-SOCKETS = {"channel", "parts", "connections", "sockets", "curve", "doorkeeper", "asyncio.channel"}
+SOCKETS = {"channel", "parts", "connections", "sockets", "curve", "doorkeeper"}
 PATTERNS = {
     "producing",
     "consuming",

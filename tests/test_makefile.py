@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -39,8 +40,9 @@ def complaint(clone: Path, python: str) -> str:
 
 def python_that(clone: Path, fails_for: str, saying: str = "") -> str:
     """A Python that fails if its arguments hold some text."""
-    script = clone.parent / "python"
-    script.write_text(f'#!/bin/sh\ncase "$*" in *"{fails_for}"*) {saying} exit 1;; esac\nexec {sys.executable} "$@"\n')
+    script = clone.parent / "a python"
+    python = shlex.quote(sys.executable)
+    script.write_text(f'#!/bin/sh\ncase "$*" in *"{fails_for}"*) {saying} exit 1;; esac\nexec {python} "$@"\n')
     script.chmod(0o755)
     return str(script)
 
@@ -74,7 +76,7 @@ def test_no_network(clone: Path) -> None:
     bin_ = clone / ".venv" / "bin"
     bin_.mkdir(parents=True)
     wrapper = bin_ / "python"
-    wrapper.write_text(f'#!/bin/sh\nPYTHONPATH="{clone.parent}" exec {sys.executable} "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\nPYTHONPATH="{clone.parent}" exec {shlex.quote(sys.executable)} "$@"\n')
     wrapper.chmod(0o755)
     said = complaint(clone, sys.executable)
     assert said.startswith("pip could not install the extra 'demo' (is there a network?): No matching")

@@ -137,7 +137,16 @@ def test_what_cannot_travel_leaves_nothing_behind(face, address):
 
 def test_the_arguments_are_those_of_the_recipe():
     assert list(inspect.signature(npt.send_array).parameters)[2:5] == ["flags", "copy", "track"]
-    assert list(inspect.signature(npt.recv_array).parameters)[:2] == ["socket", "flags"]
+    assert list(inspect.signature(npt.recv_array).parameters)[:4] == ["socket", "flags", "copy", "track"]
+
+
+@pytest.mark.parametrize("copy", [True, False])
+def test_a_program_that_spells_the_recipe_out(sockets, copy):
+    left, right = sockets(zmq.PAIR, zmq.PAIR)
+    for _ in range(2):
+        npt.send_array(left, np.arange(3), 0, copy, False)
+    assert npt.recv_array(right, 0, copy, False).tolist() == [0, 1, 2]
+    assert npt.recv_array(right, flags=0, copy=copy, track=False).tolist() == [0, 1, 2]
 
 
 def test_what_fails_leaves_nothing_in_the_socket(sockets):

@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import zmq
-
 from .. import channel
-from ..errors import MisuseError, TransportError
+from ..errors import ConnectionClosed, MisuseError, TransportError
 from ..steps import LOOK, MOMENT, PATIENCE, Deadline, Need, Steps
 
 __all__ = ["Channel", "go_on"]
@@ -27,6 +25,7 @@ class Channel(channel.Channel):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._at: int | None = None  # the socket's descriptor, which the loop watches
         self._waiting: set[asyncio.Future[None]] = set()
         self._operations = 0
         self._watched: set[int] = set()
@@ -161,7 +160,9 @@ class Channel(channel.Channel):
             )
         self._loop = loop
         try:
-            loop.add_reader(self._socket.fileno(), self._on_event)
+            watched = self.descriptor
+            loop.add_reader(watched, self._on_event)
+            self._at = watched
         except NotImplementedError:
             raise TransportError(
                 "this event loop cannot watch sockets; on Windows use "
@@ -169,8 +170,16 @@ class Channel(channel.Channel):
             ) from None
 
     def _on_event(self) -> None:
-        self._get(zmq.EVENTS)  # takes in what happened, which also silences the descriptor until there is more
+        try:
+            self.events()  # takes in what happened, which also silences the descriptor until there is more
+        except ConnectionClosed:  # and nothing silences it again; who waits is told
+            self._stop_watching()
         self._wake()
+
+    def _stop_watching(self) -> None:
+        if self._at is not None and self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._at)
+        self._at = None
 
     def _watch(self, descriptor: int) -> None:
         """Wake who waits when there is something to read from ``descriptor``, once."""
@@ -206,8 +215,7 @@ class Channel(channel.Channel):
             pass  # the loop was closed this moment, and its tasks with it
 
     def destroy(self) -> None:
-        if self._loop is not None and not self._loop.is_closed() and not self._socket.closed:
-            self._loop.remove_reader(self._socket.fileno())
+        self._stop_watching()
         for descriptor in list(self._watched):
             self._unwatch(descriptor)
         super().destroy()

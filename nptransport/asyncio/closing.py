@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..broadcasting import Broadcasting
-from ..errors import AuthenticationError, Timeout
+from ..errors import AuthenticationError, ConnectionClosed, Timeout
 from .channel import go_on
 
 __all__ = ["close_soon"]
@@ -16,7 +16,7 @@ async def close_soon(endpoint: Broadcasting, linger: float | None) -> int:
     try:
         await go_on(endpoint._backend, endpoint._ending(), endpoint._linger if linger is None else linger)
         return 0
-    except (Timeout, AuthenticationError) as error:
+    except (Timeout, AuthenticationError, ConnectionClosed) as error:
         return endpoint._report(str(error))
     finally:
         endpoint._destroy()

@@ -10,7 +10,7 @@ import zmq
 
 from ..addresses import Addresses
 from ..curve import Curve
-from ..errors import AuthenticationError, Timeout
+from ..errors import AuthenticationError, ConnectionClosed, Timeout
 from ..limits import DEFAULT_LIMITS, Limits
 from ..producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing
 from ..protocol.handle import SendHandle
@@ -69,7 +69,7 @@ class Producer(Producing):
         try:
             await self._channel.finish_soon(self._ending(), linger)
             return self._report_refused()
-        except (Timeout, AuthenticationError) as error:
+        except (Timeout, AuthenticationError, ConnectionClosed) as error:
             return self._report(str(error))
         finally:
             self._channel.destroy()

@@ -23,7 +23,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Run the command line on ``sys.argv`` and return its exit code: the script ``nptransport``."""
+    """Run the command line on ``sys.argv`` and return its exit code."""
     try:
         import click  # noqa: F401
         import rich  # noqa: F401

@@ -115,7 +115,7 @@ def _lead(processes: int, grace: float, as_json: bool) -> int:
         _say(as_json, "died", code=code)
 
     one = ["--processes", "1", "--parent", str(os.getpid())]  # the last of an option counts
-    crew = Crew([sys.executable, "-m", "nptransport", *sys.argv[1:], *one], processes, on_death)
+    crew = Crew([sys.executable, "-m", "nptransport_command", *sys.argv[1:], *one], processes, on_death)
     with interruptible() as interruption:
         try:
             crew.work(interruption)

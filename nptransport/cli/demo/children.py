@@ -22,7 +22,7 @@ class Children:
     def start(self, command: str, *options: str) -> None:
         """Run ``nptransport COMMAND OPTIONS`` as a fresh interpreter, never as a fork: ZeroMQ does not survive that."""
         complaints = tempfile.TemporaryFile()  # noqa: SIM115 - a pipe that nobody reads could fill up
-        arguments = [sys.executable, "-m", "nptransport", command, *options]
+        arguments = [sys.executable, "-m", "nptransport_command", command, *options]
         process = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints, close_fds=True
         )
