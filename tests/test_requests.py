@@ -137,6 +137,14 @@ def test_arguments_that_cannot_travel_go_nowhere(pair):
         client.call("echo", object())
     with pytest.raises(npt.EncodeError, match="method"):
         client.call("", 1)
+    for args, kwargs, path in (
+        (([1, object()],), {}, "args[0][1]"),
+        ((1, {"a": object()}), {}, "args[1]['a']"),
+        ((), {"mask": object()}, "kwargs['mask']"),
+    ):
+        with pytest.raises(npt.EncodeError) as caught:
+            client.call("echo", *args, **kwargs)
+        assert caught.value.path == path
     assert client.statistics().calls == 0
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import as_completed, wait
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,18 @@ def test_threads_share_a_client(server):
             thread.join(4 * PATIENCE)
         assert not wrong
         assert client.statistics().results == 600
+
+
+def test_whoever_waits_for_futures_hears_of_those_cancelled(server):
+    gate = threading.Event()
+    server.register("wait", lambda: gate.wait(PATIENCE))
+    with npt.Client(connect=server.address) as client:
+        futures = [client.submit("wait") for _ in range(3)]
+        assert futures[0].cancel()
+        assert futures[0].cancel()
+        gate.set()
+        assert wait(futures, PATIENCE).not_done == set()
+        assert set(as_completed(futures, PATIENCE)) == set(futures)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
