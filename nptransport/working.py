@@ -109,6 +109,8 @@ class Working(Serving):
             self._lost = connections.disconnects
             self._registered = False
         if now - self._heard > self._patience:
+            self._take_in()  # nobody may have looked, as while the last handlers finish, or in a process that stood still
+        if now - self._heard > self._patience:
             self._heard = now
             if connections.count:
                 warn("%s: nothing heard of the broker any more, connecting anew", self._channel)
