@@ -109,7 +109,7 @@ class Working(Serving):
             self._lost = connections.disconnects
             self._registered = False
         if now - self._heard > self._patience:
-            self._take_in()  # nobody may have looked, as while the last handlers finish, or in a process that stood still
+            self._take_in()  # while the last handlers finish, or this process stood still, nobody has looked
         if now - self._heard > self._patience:
             self._heard = now
             if connections.count:
