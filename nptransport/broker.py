@@ -20,7 +20,8 @@ class Broker(Brokering):
     Args:
         frontend, backend: the address, or several, to bind for clients, and for workers. shm:// on both sides, with one
             folder, or on none.
-        max_messages, max_bytes: tasks that may be here; clients keep the rest until there is room.
+        max_messages, max_bytes: tasks that may be here, with bytes of arguments; clients keep the rest until there is
+            room. What lies in shared memory is not here, and does not count: each client's own ``max_bytes`` bounds it.
         interval: seconds between two words to each side; a client with tasks that is silent for three of its own is
             taken for dead.
         limits: what is accepted of one message.

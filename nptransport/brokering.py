@@ -286,7 +286,7 @@ class Brokering:
         if sent is None:
             self._undelivered += 1
             if message.to_worker:
-                self._jobs.worker_gone(message.peer)
+                self._jobs.worker_unreachable(message.peer, message.task)
             else:
                 self._jobs.client_gone(message.peer)
             return True

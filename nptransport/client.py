@@ -325,13 +325,15 @@ class Client(Requesting):
                     self._thread = None
                     return
 
-    def _give_up(self, call: Call) -> None:
-        if self._abandon(call):
-            with self._changed:
-                self._changed.notify_all()
-                if self._thread is None and not self._channel.closing:
-                    self._start_thread()
-            self._wake()
+    def _give_up(self, call: Call) -> bool:
+        if not self._abandon(call):
+            return False
+        with self._changed:
+            self._changed.notify_all()
+            if self._thread is None and not self._channel.closing:
+                self._start_thread()
+        self._wake()
+        return True
 
     def _close_blocking(self) -> None:
         channel = self._channel

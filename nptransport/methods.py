@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 from .errors import MisuseError
 from .protocol.desk import Task
-from .protocol.words import PREFIX, Form
+from .protocol.words import PREFIX
 
-__all__ = ["Call", "Failure", "Method", "Methods", "current_call", "is_name", "set_current_call"]
+__all__ = ["Call", "Failure", "Method", "Methods", "Offering", "current_call", "is_name", "set_current_call"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,7 +81,8 @@ class Method:
             self._signature: inspect.Signature | None = inspect.signature(function)
         except (ValueError, TypeError):  # some of those written in C have none
             self._signature = None
-        self._takes_one = self.mistake((None,), {}) is None
+        self.takes_one = self.mistake((None,), {}) is None
+        """Whether one positional argument, whatever it is, fits."""
 
     @property
     def text(self) -> str:
@@ -98,25 +99,9 @@ class Method:
             return str(error)
         return None
 
-    def check(self, form: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Failure | None:
-        """What to answer if these arguments do not fit."""
-        if form == Form.ONE and self._takes_one:
-            return None
-        mistake = self.mistake(args, kwargs)
-        if mistake is None:
-            return None
-        return Failure("WrongArguments", f"{mistake}; it is {self.text}", "", {self.name: self.text})
 
-
-class Methods:
-    """Functions by the names that clients call them by.
-
-    ``@methods.method`` takes a function under its own name, ``methods.register`` any callable under any. A
-    :class:`Server` or :class:`Worker` takes them with ``methods=``, and has both of these itself.
-    """
-
-    def __init__(self) -> None:
-        self._methods: dict[str, Method] = {}
+class Offering:
+    """What functions are registered with, by the names that clients call them by."""
 
     @overload
     def method(self, function: F, /) -> F: ...
@@ -132,6 +117,20 @@ class Methods:
             return function
 
         return decorate if function is None else decorate(function)
+
+    def register(self, name: str, function: Callable[..., Any]) -> None:
+        raise NotImplementedError
+
+
+class Methods(Offering):
+    """Functions by the names that clients call them by.
+
+    ``@methods.method`` takes a function under its own name, ``methods.register`` any callable under any. A
+    :class:`Server` or :class:`Worker` takes them with ``methods=``, and has both of these itself.
+    """
+
+    def __init__(self) -> None:
+        self._methods: dict[str, Method] = {}
 
     def register(self, name: str, function: Callable[..., Any]) -> None:
         """Offer ``function`` as ``name``. ValueError if that is no name, or taken; TypeError if it is not callable."""

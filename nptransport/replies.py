@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import Any
@@ -17,7 +16,8 @@ class Reply(Future[Any]):
 
     call: Call
 
-    def __init__(self, give_up: Callable[[Call], None]) -> None:
+    def __init__(self, give_up: Callable[[Call], bool]) -> None:
+        """``give_up``: gives a call up; whether it was outstanding still, and is not going to be settled."""
         super().__init__()
         self._give_up = give_up
 
@@ -26,13 +26,16 @@ class Reply(Future[Any]):
         worked on goes on, and its answer is dropped."""
         if not super().cancel():
             return False
-        self._give_up(self.call)
+        if self._give_up(self.call):
+            self.set_running_or_notify_cancel()  # or concurrent.futures.wait() would not hear of it
         return True
 
     def settle(self, call: Call) -> None:
         """Its call has ended."""
-        with contextlib.suppress(InvalidStateError):  # it was cancelled this moment
+        try:
             if call.error is not None:
                 self.set_exception(call.error)
             else:
                 self.set_result(call.result)
+        except InvalidStateError:  # it was cancelled this moment
+            self.set_running_or_notify_cancel()

@@ -124,7 +124,11 @@ class Requesting(Exchanging):
             form, payload = Form.ONE, args[0]
         else:
             form, payload = Form.ALL, [list(args), dict(kwargs)]
-        return Call(method, form, self._parcels.pack(payload, keep=keep), timeout, time.monotonic(), settle)
+        try:
+            parcel = self._parcels.pack(payload, keep=keep)
+        except EncodeError as error:
+            raise EncodeError.at(_argument_at(error.path, form), error.reason) from error.__cause__
+        return Call(method, form, parcel, timeout, time.monotonic(), settle)
 
     def _begin(self, call: Call) -> None:
         with self._lock:
@@ -266,6 +270,16 @@ class Requesting(Exchanging):
         with self._lock:
             self._calls.again(call)
         return True
+
+
+def _argument_at(path: str, form: int) -> str:
+    """What the caller calls that place inside the payload."""
+    inside = path.removeprefix("payload")
+    if form == Form.ONE:
+        return f"args[0]{inside}"
+    if inside.startswith("[0]"):
+        return f"args{inside[3:]}"
+    return f"kwargs{inside[3:]}" if inside.startswith("[1]") else f"arguments{inside}"
 
 
 def _is_about_memory(call: Call, error: RemoteError) -> bool:

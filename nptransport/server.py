@@ -43,6 +43,8 @@ class ThreadedServing(Serving):
     def serve(self, *, timeout: float | None = None) -> None:
         """Answer calls in this thread until :meth:`close` is called: by a handler, another thread, or that of a signal.
 
+        However it ends, what is being worked on has up to ``linger`` seconds to be answered.
+
         Raises:
             Timeout: ``timeout`` seconds (None: no end) have passed. It can be called again.
             ConnectionClosed, MisuseError: it is closed, another thread serves already, or this is a forked child.
@@ -50,22 +52,27 @@ class ThreadedServing(Serving):
         self._channel.enter()
         self._server = threading.get_ident()
         self._ended.clear()
-        workers: list[threading.Thread] = []
         try:
             self._begin_serving()
             if not self._inline:
-                name = f"handler at {self._channel}"
-                workers = [threading.Thread(target=self._work, name=name, daemon=True) for _ in range(self._threads)]
-                for worker in workers:
-                    worker.start()
+                self._start_handlers()
             self._loop(None if timeout is None else time.monotonic() + timeout)
             if not self._stopping:
                 raise Timeout(self._channel.situation(f"still serving after {timeout:g} s"), seconds=timeout)
         finally:
-            self._wind_up(workers)
-            self._server = None
-            self._channel.leave()
-            self._ended.set()
+            try:
+                self._wind_up()
+            finally:
+                self._server = None
+                self._channel.leave()
+                self._ended.set()
+
+    def _start_handlers(self) -> None:
+        # Each time a queue of their own: one of the last time may be working still, and has its word to end in the old.
+        self._tasks = queue.SimpleQueue()
+        name = f"handler at {self._channel}"
+        for _ in range(self._threads):
+            threading.Thread(target=self._work, args=(self._tasks,), name=name, daemon=True).start()
 
     def _loop(self, end: float | None) -> None:
         while not self._stopping:
@@ -115,21 +122,20 @@ class ThreadedServing(Serving):
             count += 1
         return count
 
-    def _work(self) -> None:
+    def _work(self, tasks: queue.SimpleQueue[Task | None]) -> None:
         self._handlers.add(threading.get_ident())
-        while (task := self._tasks.get()) is not None:
+        while (task := tasks.get()) is not None:
             self._finished.put(self._handle(task))
             self._waker.wake()
         self._handlers.discard(threading.get_ident())
 
-    def _wind_up(self, workers: list[threading.Thread]) -> None:
-        """Let the handlers finish; where it is to end, within the grace time."""
+    def _wind_up(self) -> None:
         deadline = time.monotonic() + self._linger
         if self._stopping:
             self._begin_to_leave()
-        for _ in workers:
+        for _ in range(0 if self._inline else self._threads):
             self._tasks.put(None)
-        while self._desk.begun and (not self._stopping or time.monotonic() < deadline):
+        while self._desk.begun and time.monotonic() < deadline:
             if not self._collect_finished():
                 self._tend()
                 self._channel.await_event(self._waker.descriptor, RETRY, message=False)
@@ -163,6 +169,7 @@ class ThreadedServing(Serving):
         if self._ended.is_set():
             with self._finishing:
                 if not channel.closed:
+                    self._collect_finished()  # those that serve() did not wait for any more when it ended
                     self._drop_waiting()
                     self._before_the_end()
                     self._finish(self._linger)

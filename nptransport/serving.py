@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, cast
 
 import zmq
 
@@ -18,7 +18,7 @@ from .errors import DecodeError, EncodeError, Timeout
 from .exchanging import Exchanging
 from .limits import Limits
 from .log import warn
-from .methods import Failure, Method, Methods, set_current_call
+from .methods import Failure, Method, Methods, Offering, set_current_call
 from .protocol.desk import Desk, Task
 from .protocol.message import ServerStatistics
 from .protocol.parcels import Parcel, gathered
@@ -26,8 +26,6 @@ from .protocol.words import PREFIX, Form, Reader, Word, Writer
 from .receiving import Letter
 
 __all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Answer", "Serving"]
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_MESSAGES = 1000
 MAX_BYTES = 2**28
@@ -46,7 +44,7 @@ class Answer(NamedTuple):
     parcel: Parcel
 
 
-class Serving(Exchanging):
+class Serving(Exchanging, Offering):
     """State and steps of a server; the faces beside this add the waiting."""
 
     def _set_up(
@@ -113,11 +111,6 @@ class Serving(Exchanging):
             self._close_blocking()
 
     # What is offered
-
-    def method(self, function: F) -> F:
-        """Offer a function under its own name, as a decorator."""
-        self.register(function.__name__, function)
-        return function
 
     def register(self, name: str, function: Callable[..., Any]) -> None:
         """Offer ``function`` as ``name``. ValueError if that is taken, or is no name."""
@@ -222,7 +215,10 @@ class Serving(Exchanging):
         method = self._own_method(task.method) if own else self._methods.find(task.method)
         if method is None:
             return Failure("UnknownMethod", f"there is no {task.method}; there are:", "", self._methods.signatures)
-        return method.check(task.form, *arguments) or (method, *arguments)
+        mistake = None if task.form == Form.ONE and method.takes_one else method.mistake(*arguments)
+        if mistake is not None:
+            return Failure("WrongArguments", f"{mistake}; it is {method.text}", "", self._methods.signatures)
+        return method, *arguments
 
     def _own_method(self, name: str) -> Method | None:
         """Those that every server has."""
@@ -237,8 +233,12 @@ class Serving(Exchanging):
         set_current_call(task)
         try:
             result = method.function(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the client hears of it
-            return self._fail(task, Failure.of(error))
+        except BaseException as error:
+            answer = self._fail(task, Failure.of(error))
+            if isinstance(error, KeyboardInterrupt) and threading.get_ident() == self._server:
+                self._answer(answer)
+                raise  # it is meant for who serves, in whose thread the function was called
+            return answer
         return self._succeed(task, result)
 
     def _succeed(self, task: Task, result: Any) -> Answer:

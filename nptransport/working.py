@@ -110,6 +110,8 @@ class Working(Serving):
             self._lost = connections.disconnects
             self._registered = False
         if now - self._heard > self._patience:
+            self._take_in()  # while the last handlers finish, or this process stood still, nobody has looked
+        if now - self._heard > self._patience:
             self._heard = now
             if connections.count:
                 warn("%s: nothing heard of the broker any more, connecting anew", self._channel)

@@ -44,6 +44,7 @@ LAYERS = [
         "protocol.words",
         "protocol.desk",
         "protocol.parcels",
+        "protocol.records",
     },
     {"protocol.inbox", "protocol.outbox", "protocol.program", "protocol.calls", "protocol.jobs", "methods"},
     {"protocol.relay", "protocol.window", "progress", "replies"},

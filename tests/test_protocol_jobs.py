@@ -126,12 +126,15 @@ class Books(RuleBasedStateMachine):
         self.jobs.worker_says(worker, Word(kind, (client, attempt), number), [b"result"], self.now)
         self.hear()
 
-    @rule(worker=st.sampled_from(WORKERS), how=st.sampled_from(["dies", "goodbye", "leaving", "beat"]))
-    def leave(self, worker, how):
+    @rule(worker=st.sampled_from(WORKERS), how=st.sampled_from(["dies", "goodbye", "leaving", "beat"]), data=st.data())
+    def leave(self, worker, how, data):
         if how == "dies":
             self.held[worker].clear()
             self.slots.pop(worker, None)
-            self.jobs.worker_gone(worker)
+            if data.draw(st.booleans()):
+                self.jobs.worker_gone(worker)
+            else:
+                self.jobs.worker_unreachable(worker, data.draw(st.sampled_from([None, *self.jobs._jobs])))
         else:
             self.jobs.worker_says(worker, Word(how, (), 0), [], self.now)
         self.hear()
@@ -155,7 +158,7 @@ class Books(RuleBasedStateMachine):
     def the_books_add_up(self):
         jobs = self.jobs
         statistics = jobs.statistics(0, 0)
-        assert statistics.waiting == sum(map(len, jobs._queues.values())) >= 0
+        assert statistics.waiting == sum(map(len, jobs._queues.values())) + len(jobs._doomed) >= 0
         assert statistics.nbytes == sum(job.nbytes for job in jobs._jobs.values())
         ended = statistics.results + statistics.errors + statistics.cancelled + statistics.abandoned
         assert statistics.tasks == ended + statistics.waiting + statistics.running
@@ -164,7 +167,8 @@ class Books(RuleBasedStateMachine):
     @invariant()
     def nobody_idles_beside_work(self):
         for worker in self.jobs._workers.values():
-            if not worker.leaving and len(worker.running) < worker.slots:
+            overdue = self.now - worker.heard > 1.5 * INTERVAL
+            if not worker.leaving and len(worker.running) < worker.slots and not overdue:
                 assert not set(self.jobs._queues) & set(worker.methods)
 
     def teardown(self):
@@ -203,28 +207,57 @@ def test_a_task_that_three_workers_died_of_becomes_an_error():
         task = [word for message, word in drain(jobs) if word.kind == "task"]
         assert task[0].fields[1] == index + 1
         jobs.worker_gone(worker)
+    assert not [word for _, word in drain(jobs) if word.kind == "error"]  # one of them may come back
+    jobs.client_says(b"c", Word("alive", (1.0,), 0), [], 0, 3.0)
+    jobs.tick(3.0)
     failure = [message.failure for message, word in drain(jobs) if word.kind == "error"]
     assert failure[0]["type"] == "WorkersLost"
     assert "3 workers died" in failure[0]["text"]
     assert len(jobs) == 0
 
 
+def tasks(jobs):
+    return [message.peer for message, word in drain(jobs) if word.kind == "task"]
+
+
+def test_who_comes_back_had_only_lost_a_connection():
+    jobs = Jobs("broker", INTERVAL, 100, 1000, 0.0)
+    jobs.client_says(b"c", Word("call", ("a", 1, 1), 1), [b"x"], 1, 0.0)
+    ready = Word("ready", ("w", 1, 1.0), 0)
+    for again in range(4):
+        for worker in (b"w1", b"w2", b"w3"):  # cut off one after the other, and no other is there
+            jobs.worker_ready(worker, ready, {"a": "a()"}, again + 0.1)
+            assert tasks(jobs) == [worker]
+            jobs.worker_gone(worker)
+    assert len(jobs) == 1
+    jobs.worker_ready(b"w2", ready, {"a": "a()"}, 5.0)
+    assert tasks(jobs) == [b"w2"]
+    jobs.worker_says(b"w2", Word("done", (b"c", 13), 1), [], 5.0)
+    assert (jobs.results, jobs.errors, jobs.redelivered, len(jobs)) == (1, 0, 12, 0)
+
+
 def test_workers_whose_network_ends_together_do_not_take_a_task_along():
     jobs = Jobs("broker", INTERVAL, 100, 1000, 0.0)
     workers = [b"w%d" % index for index in range(4)]
-    for again in range(2):
-        for worker in workers:
-            jobs.worker_ready(worker, Word("ready", ("w", 1, 1.0), 0), {"a": "a()"}, 10.0 * again)
-        jobs.client_says(b"c", Word("call", ("a", 1, 1), 1), [b"x"], 1, 10.0 * again)
-        drain(jobs)
-        if again:
-            jobs.client_says(b"c", Word("alive", (1.0,), 0), [], 0, 19.5)
-            jobs.tick(19.9)  # the workers are silent, all of them
-        else:
-            jobs.worker_gone(*workers)
-        assert not [word for _, word in drain(jobs) if word.kind in ("task", "error")]
-        assert len(jobs) == 1
-    assert jobs.lost_workers == 8
+    for index, worker in enumerate(workers):
+        jobs.worker_ready(worker, Word("ready", ("w", 1, 1.0), 0), {"a": "a()"}, index * 0.1)
+    jobs.client_says(b"c", Word("call", ("a", 1, 1), 1), [b"x"], 1, 0.5)
+    assert tasks(jobs) == [b"w0"]
+    jobs.worker_unreachable(b"w0", None)  # a word to it could not be sent: it had the task
+    for worker in workers[1:]:
+        assert tasks(jobs) == [worker]
+        jobs.worker_unreachable(worker, (b"c", 1))  # the task itself could not: it never had it
+    assert len(jobs) == 1
+    jobs.tick(3.4)
+    jobs.client_says(b"c", Word("alive", (1.0,), 0), [], 0, 3.5)
+    for index, worker in enumerate(workers):
+        jobs.worker_ready(worker, Word("ready", ("w", 1, 1.0), 0), {"a": "a()"}, 3.5 + index * 0.1)
+    assert tasks(jobs) == [b"w0"]
+    for step in range(10):  # silent from now on, each of them found out at another time
+        jobs.tick(6.4 + step * 0.1)
+        jobs.client_says(b"c", Word("alive", (1.0,), 0), [], 0, 6.4 + step * 0.1)
+    assert tasks(jobs) == []
+    assert (len(jobs), jobs.lost_workers, jobs.errors) == (1, 8, 0)
 
 
 def test_tasks_of_what_nobody_ever_offered_are_refused_after_a_while():

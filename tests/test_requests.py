@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from itertools import islice
@@ -85,6 +86,14 @@ def test_errors_that_are_hard_to_tell(serve, calling, new_address):
     assert remote_error(client, "odd").type == "Odd"
 
 
+def test_a_handler_that_asks_for_the_end_does_not_get_it(serve, calling, new_address):
+    server = serve({"leave": lambda: sys.exit("enough"), "one": lambda: 1}, bind=new_address())
+    client = calling(connect=server.address)
+    error = remote_error(client, "leave")
+    assert (error.type, error.text) == ("SystemExit", "enough")
+    assert client.call("one") == 1
+
+
 def test_an_unknown_method_is_told_what_there_is(pair):
     client, _ = pair
     error = remote_error(client, "resize", 1)
@@ -102,6 +111,7 @@ def test_wrong_arguments_are_told_the_signature(pair, args, kwargs):
     error = remote_error(client, "scale", *args, **kwargs)
     assert error.type == "WrongArguments"
     assert "scale(image, factor=2, *, offset=0)" in error.text
+    assert set(error.methods) == {"scale", "echo", "fail"}
     assert error.traceback == ""
 
 
@@ -127,6 +137,14 @@ def test_arguments_that_cannot_travel_go_nowhere(pair):
         client.call("echo", object())
     with pytest.raises(npt.EncodeError, match="method"):
         client.call("", 1)
+    for args, kwargs, path in (
+        (([1, object()],), {}, "args[0][1]"),
+        ((1, {"a": object()}), {}, "args[1]['a']"),
+        ((), {"mask": object()}, "kwargs['mask']"),
+    ):
+        with pytest.raises(npt.EncodeError) as caught:
+            client.call("echo", *args, **kwargs)
+        assert caught.value.path == path
     assert client.statistics().calls == 0
 
 
@@ -167,6 +185,8 @@ def test_methods_are_collected_elsewhere(serve, calling, new_address):
     assert (client.call("double", 3), client.call("half", 3)) == (6, 1.5)
     assert double(2) == 4
     assert server.methods == {"double": "double(x)", "half": "half(x)"}
+    server.method(name="third")(lambda x: x / 3)
+    assert client.call("third", 3) == 1
     assert client.call("nptransport.methods") == server.methods
     for name, function, error in (("double", echo, ValueError), ("", echo, ValueError), ("x", 3, TypeError),
                                   ("nptransport.x", echo, ValueError)):  # fmt: skip
@@ -408,6 +428,27 @@ def test_serving_ends_after_a_time_and_goes_on(face, new_address):
     face.run(server.close())
     with pytest.raises(npt.ConnectionClosed):
         face.run(server.serve(timeout=0.02))
+
+
+def test_serving_does_not_wait_for_ever_for_handlers(face, calling, new_address, gate):
+    begun = threading.Event()
+    server = face.package.Server(bind=new_address(), threads=2, linger=0.05)
+    server.register("work", lambda: [begun.set(), gate.wait(PATIENCE)][1])
+    client = calling(connect=server.address)
+    future = client.submit("work")
+    while not begun.is_set():
+        with pytest.raises(npt.Timeout):
+            face.run(server.serve(timeout=0.01))
+    assert server.statistics().begun == (1 if face.name == "sync" else 0)
+    gate.set()
+    with pytest.raises(npt.Timeout):  # it may be served again
+        face.run(server.serve(timeout=0.1))
+    if face.name == "sync":
+        assert client.result(future) is True
+    else:
+        with pytest.raises(npt.RemoteError, match="ended before the handler did"):
+            client.result(future)
+    face.run(server.close())
 
 
 @pytest.mark.parametrize("threads", [1, 3])

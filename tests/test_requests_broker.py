@@ -61,6 +61,13 @@ def broker_fixture(face, new_wire):
     face.run(made.close())
 
 
+@pytest.fixture(name="quick_broker")
+def quick_broker_fixture(face, new_wire):
+    made = face.package.Broker(frontend=new_wire(), backend=new_wire(), linger=0, interval=0.1)
+    yield made
+    face.run(made.close())
+
+
 @pytest.fixture(name="start")
 def start_fixture(spawn):
     """``start(backend)``: a worker in another process."""
@@ -209,7 +216,8 @@ def test_a_stopped_workers_task_goes_to_another_and_its_late_answer_is_dropped(c
     assert client.statistics().results == 1
 
 
-def test_a_task_that_kills_three_workers_becomes_an_error(calling, broker, spawn):
+def test_a_task_that_kills_three_workers_becomes_an_error(calling, quick_broker, spawn):
+    broker = quick_broker
     script = """
     worker = npt.Worker(connect=args[0], interval=0.1)
     worker.register("die", lambda: os._exit(1))
@@ -227,9 +235,10 @@ def test_a_task_that_kills_three_workers_becomes_an_error(calling, broker, spawn
     assert broker.statistics().lost_workers == 3
 
 
-def test_a_worker_that_is_asked_to_end_finishes_its_task_first(calling, broker, start):
+def test_a_worker_that_is_asked_to_end_finishes_its_task_first(calling, quick_broker, start):
+    broker = quick_broker
     client = calling(connect=broker.frontend)
-    worker = start(broker.backend, name="first", seconds=0.3)
+    worker = start(broker.backend, name="first", seconds=1)  # for longer than it waits for a silent broker
     future = client.submit("slow", 1)
     client.let_run(0.2)
     worker.hear()

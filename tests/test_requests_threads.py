@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import as_completed, wait
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,43 @@ def test_threads_share_a_client(server):
             thread.join(4 * PATIENCE)
         assert not wrong
         assert client.statistics().results == 600
+
+
+def test_whoever_waits_for_futures_hears_of_those_cancelled(server):
+    gate = threading.Event()
+    server.register("wait", lambda: gate.wait(PATIENCE))
+    with npt.Client(connect=server.address) as client:
+        futures = [client.submit("wait") for _ in range(3)]
+        assert futures[0].cancel()
+        assert futures[0].cancel()
+        gate.set()
+        assert wait(futures, PATIENCE).not_done == set()
+        assert set(as_completed(futures, PATIENCE)) == set(futures)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_interrupted_server_ends(spawn, threads):
+    child = spawn(
+        """
+        server = npt.Server(bind="tcp://127.0.0.1:*", threads=int(args[0]), linger=0.1)
+        server.register("work", lambda: [say("begun"), time.sleep(3600)])
+        say(server.address)
+        try:
+            server.serve()
+        except KeyboardInterrupt:
+            say("interrupted")
+        """,
+        threads,
+    )
+    with npt.Client(connect=child.hear()) as client:
+        future = client.submit("work")
+        assert child.hear() == "begun"
+        child.process.send_signal(signal.SIGINT)
+        assert child.hear() == "interrupted"
+        if threads == 1:  # the handler was, and so the call has ended; else it waits for who comes next
+            with pytest.raises(npt.RemoteError, match="KeyboardInterrupt"):
+                future.result(PATIENCE)
+    assert child.wait() == 0
 
 
 def test_a_client_ends_while_a_thread_waits(server):

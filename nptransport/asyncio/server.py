@@ -44,7 +44,8 @@ class AwaitingServing(Serving):
     async def serve(self, *, timeout: float | None = None) -> None:
         """Answer calls until :meth:`close`; as :meth:`nptransport.Server.serve`.
 
-        Coroutine functions run as tasks of this event loop, others in threads, up to ``threads`` together.
+        Coroutine functions run as tasks of this event loop, others in threads, up to ``threads`` together. However it
+        ends, cancelled, too, they have up to ``linger`` seconds to finish, and are cancelled then.
         """
         self._channel.check_usable()
         if self._serving is not None:
@@ -106,7 +107,7 @@ class AwaitingServing(Serving):
                 result = await asyncio.get_running_loop().run_in_executor(
                     self._pool, lambda: context.run(method.function, *args, **kwargs)
                 )
-        except Exception as error:  # noqa: BLE001 - whatever it was, the client hears of it
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it was, the client hears of it
             return self._fail(task, Failure.of(error))
         return self._succeed(task, result)
 
@@ -114,9 +115,9 @@ class AwaitingServing(Serving):
         end = time.monotonic() + self._linger
         if self._stopping:
             self._begin_to_leave()
-        while self._handling and (not self._stopping or time.monotonic() < end):
+        while self._handling and time.monotonic() < end:
             self._tend()
-            await asyncio.wait(self._handling, timeout=SLICE)
+            await asyncio.wait(self._handling, timeout=min(SLICE, max(0.0, end - time.monotonic())))
         for handling in self._handling:
             handling.cancel()
         if self._handling:

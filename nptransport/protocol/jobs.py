@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .message import BrokerStatistics, WorkerState
+from .records import Client, Job, Key, Worker
 from .words import Word, Writer
 
 __all__ = ["Jobs", "Out"]
 
-Key = tuple[bytes, int]
-
 _MISSES = 3  # intervals of silence after which a worker, or a client with tasks, is taken for dead
 _REMEMBERED = 4096
 _DEATHS = 3  # workers that a task may take with it
+_OVERDUE = 1.5  # intervals of silence after which a worker, which speaks twice in each, is given nothing more
 
 
 class Out(NamedTuple):
@@ -31,36 +31,8 @@ class Out(NamedTuple):
     frames: Sequence[Any]
     failure: dict[str, Any] | None = None
     """What the payload is to say, where there are no frames for it yet."""
-
-
-class _Job:
-    __slots__ = ("arrived", "attempt", "client", "deaths", "form", "frames", "method", "nbytes", "number", "worker")
-
-    def __init__(
-        self, client: bytes, number: int, method: str, form: int, attempt: int, frames: Sequence[Any], nbytes: int
-    ) -> None:
-        self.client, self.number, self.method, self.form = client, number, method, form
-        self.attempt = attempt - 1
-        self.frames, self.nbytes = frames, nbytes
-        self.worker: bytes | None = None
-        self.deaths = 0
-        self.arrived = 0.0
-
-
-class _Worker:
-    def __init__(self, name: str, slots: int, interval: float, methods: Mapping[str, str], now: float) -> None:
-        self.name, self.slots, self.interval, self.methods = name, slots, interval, methods
-        self.heard = now
-        self.running: dict[Key, int] = {}  # with the attempt
-        self.leaving = False
-        self.done = self.failed = 0
-
-
-class _Client:
-    def __init__(self, interval: float, now: float) -> None:
-        self.heard, self.interval = now, interval
-        self.jobs: dict[int, _Job] = {}
-        self.refused = False
+    task: Key | None = None
+    """Whose task it is, where it is one for a worker."""
 
 
 class Jobs:
@@ -75,16 +47,17 @@ class Jobs:
     def __init__(self, name: str, interval: float, max_messages: int, max_bytes: int, now: float) -> None:
         self._name, self._interval = name, interval
         self._max_messages, self._max_bytes = max_messages, max_bytes
-        self._started = now
+        self._started = self._now = now
         self.out: deque[Out] = deque()
         self.draining = False
         """Whether no more tasks are taken."""
-        self._jobs: dict[Key, _Job] = {}
-        self._queues: dict[str, deque[_Job]] = {}
+        self._jobs: dict[Key, Job] = {}
+        self._queues: dict[str, deque[Job]] = {}
+        self._doomed: dict[Key, Job] = {}  # that wait for their verdict
         self._waiting = 0
         self._nbytes = 0
-        self._workers: dict[bytes, _Worker] = {}
-        self._clients: dict[bytes, _Client] = {}
+        self._workers: dict[bytes, Worker] = {}
+        self._clients: dict[bytes, Client] = {}
         self._given_up: dict[bytes, None] = {}  # clients that were silent for too long, and may be there nevertheless
         self._known: dict[str, str] = {}  # every method that was ever offered here
         self._writer = Writer()
@@ -98,6 +71,7 @@ class Jobs:
     # Clients
 
     def client_says(self, peer: bytes, word: Word, frames: Sequence[Any], nbytes: int, now: float) -> None:
+        self._now = now
         client = self._clients.get(peer)
         if word.kind == "alive":
             if client is None:
@@ -116,15 +90,15 @@ class Jobs:
             client.heard = now
         self._deal()
 
-    def _greet(self, peer: bytes, now: float) -> _Client:
-        client = self._clients[peer] = _Client(self._interval, now)
+    def _greet(self, peer: bytes, now: float) -> Client:
+        client = self._clients[peer] = Client(self._interval, now)
         self._send(False, peer, self._writer.word("here", self._name, self._interval))
         if peer in self._given_up:
             del self._given_up[peer]
             self._send(False, peer, self._writer.word("who"))  # it is to send again what it waits for
         return client
 
-    def _take(self, peer: bytes, client: _Client, word: Word, frames: Sequence[Any], nbytes: int, now: float) -> None:
+    def _take(self, peer: bytes, client: Client, word: Word, frames: Sequence[Any], nbytes: int, now: float) -> None:
         if word.number in client.jobs:
             self.repeated += 1
             return
@@ -135,14 +109,14 @@ class Jobs:
             self._send(False, peer, self._writer.about(word.number, "busy"))
             return
         method, form, attempt = word.fields
-        job = _Job(peer, word.number, method, form, attempt, frames, nbytes)
+        job = Job(peer, word.number, method, form, attempt, frames, nbytes)
         job.arrived = now
         self._jobs[peer, word.number] = client.jobs[word.number] = job
         self._nbytes += nbytes
         self.begun += 1
         self._enqueue(job)
 
-    def _enqueue(self, job: _Job, *, first: bool = False) -> None:
+    def _enqueue(self, job: Job, *, first: bool = False) -> None:
         job.worker = None
         queue = self._queues.setdefault(job.method, deque())
         if first:
@@ -160,13 +134,13 @@ class Jobs:
                 self._withdraw(job)
             self._deal()
 
-    def _withdraw(self, job: _Job) -> None:
+    def _withdraw(self, job: Job) -> None:
         """Nobody wants its result any more."""
         if job.worker is not None:
             self._send(True, job.worker, self._writer.about(job.number, "drop", job.client, job.attempt))
         self._forget(job)
 
-    def _forget(self, job: _Job) -> None:
+    def _forget(self, job: Job) -> None:
         del self._jobs[job.client, job.number]
         client = self._clients.get(job.client)
         if client is not None:
@@ -174,10 +148,11 @@ class Jobs:
         self._nbytes -= job.nbytes
         if job.worker is None:
             self._waiting -= 1
-            queue = self._queues[job.method]
-            queue.remove(job)
-            if not queue:
-                del self._queues[job.method]
+            if self._doomed.pop((job.client, job.number), None) is None:
+                queue = self._queues[job.method]
+                queue.remove(job)
+                if not queue:
+                    del self._queues[job.method]
         if not self.draining and self._has_room():
             for peer, each in self._clients.items():
                 if each.refused:
@@ -187,7 +162,7 @@ class Jobs:
     def _has_room(self) -> bool:
         return len(self._jobs) <= self._max_messages * 3 // 4 and self._nbytes <= self._max_bytes * 3 // 4
 
-    def _fail(self, job: _Job, kind: str, text: str, methods: Mapping[str, str] | None = None) -> None:
+    def _fail(self, job: Job, kind: str, text: str, methods: Mapping[str, str] | None = None) -> None:
         failure = {"type": kind, "text": text, "traceback": "", "methods": dict(methods or {})}
         head = self._writer.about(job.number, "error")
         self._forget(job)
@@ -198,14 +173,17 @@ class Jobs:
 
     def worker_ready(self, peer: bytes, word: Word, methods: Mapping[str, str], now: float) -> None:
         """A worker says what it offers. What it had been given before is not its any more."""
+        self._now = now
         self._lose(peer)
+        self._acquit(peer)
         name, slots, interval = word.fields
-        self._workers[peer] = _Worker(name, slots, interval, methods, now)
+        self._workers[peer] = Worker(name, slots, interval, methods, now)
         self._known.update(methods)
         self._send(True, peer, self._writer.word("here", self._name, self._interval))
         self._deal()
 
     def worker_says(self, peer: bytes, word: Word, frames: Sequence[Any], now: float) -> None:
+        self._now = now
         worker = self._workers.get(peer)
         if worker is None:
             self.late += word.kind in ("done", "failed")
@@ -221,7 +199,7 @@ class Jobs:
             self._lose(peer)
         self._deal()
 
-    def _end(self, peer: bytes, worker: _Worker, word: Word, frames: Sequence[Any]) -> None:
+    def _end(self, peer: bytes, worker: Worker, word: Word, frames: Sequence[Any]) -> None:
         client, attempt = word.fields
         key = client, word.number
         if worker.running.get(key) == attempt:
@@ -242,13 +220,22 @@ class Jobs:
         self._forget(job)
 
     def worker_gone(self, *peers: bytes) -> None:
-        """They have died, or seem to have. None is given what another had: that would count as its death, too."""
+        """Their connections have ended. None is given what another had: that would count as its death, too."""
         for peer in peers:
             self.lost_workers += peer in self._workers
-            self._lose(peer, by_death=True)
+            self._lose(peer, gone=True)
         self._deal()
 
-    def _lose(self, peer: bytes, *, by_death: bool = False) -> None:
+    def worker_unreachable(self, peer: bytes, task: Key | None) -> None:
+        """As :meth:`worker_gone`, found out since something could not be sent: ``task``, of which it did not die."""
+        worker = self._workers.get(peer)
+        job = self._jobs.get(task) if task is not None else None
+        if worker is not None and job is not None and job.worker == peer:
+            del worker.running[job.client, job.number]
+            self._enqueue(job, first=True)
+        self.worker_gone(peer)
+
+    def _lose(self, peer: bytes, *, gone: bool = False, silent: bool = False) -> None:
         worker = self._workers.pop(peer, None)
         if worker is None:
             return
@@ -256,11 +243,30 @@ class Jobs:
             job = self._jobs.get(key)
             if job is None or job.worker != peer or job.attempt != attempt:
                 continue
-            job.deaths += by_death
+            if gone:
+                job.gone.add(peer)
+            job.silent += silent
             if job.deaths >= _DEATHS:
-                text = f"{job.deaths} workers died while they worked on it, the last of them {worker.name}"
-                self._fail(job, "WorkersLost", text)
+                self._doom(job, worker.name)
             else:
+                self.redelivered += 1
+                self._enqueue(job, first=True)
+
+    def _doom(self, job: Job, last: str) -> None:
+        """It may have killed too many. But who has only lost a connection will be back soon."""
+        job.worker, job.last = None, last
+        job.verdict = self._now + _MISSES * self._interval
+        self._doomed[job.client, job.number] = job
+        self._waiting += 1
+
+    def _acquit(self, peer: bytes) -> None:
+        """It lives: what it was working on when its connection ended did not kill it."""
+        for job in self._jobs.values():
+            job.gone.discard(peer)
+        for key, job in list(self._doomed.items()):
+            if job.deaths < _DEATHS:
+                del self._doomed[key]
+                self._waiting -= 1
                 self.redelivered += 1
                 self._enqueue(job, first=True)
 
@@ -272,18 +278,22 @@ class Jobs:
         while given and self._queues:
             given = False
             for peer, worker in list(self._workers.items()):
-                if worker.leaving or len(worker.running) >= worker.slots:
+                if worker.leaving or len(worker.running) >= worker.slots or self._is_overdue(worker):
                     continue
                 job = self._next_for(worker)
                 if job is not None:
                     self._give(peer, worker, job)
                     given = True
 
-    def _next_for(self, worker: _Worker) -> _Job | None:
+    def _is_overdue(self, worker: Worker) -> bool:
+        """Whether it may be behind a network that has ended for many: each task would be lost with it once more."""
+        return self._now - worker.heard > _OVERDUE * worker.interval
+
+    def _next_for(self, worker: Worker) -> Job | None:
         queues = [queue for name, queue in self._queues.items() if name in worker.methods]
         return min((queue[0] for queue in queues), key=lambda job: job.arrived) if queues else None
 
-    def _give(self, peer: bytes, worker: _Worker, job: _Job) -> None:
+    def _give(self, peer: bytes, worker: Worker, job: Job) -> None:
         queue = self._queues[job.method]
         queue.popleft()
         if not queue:
@@ -294,15 +304,20 @@ class Jobs:
         worker.running[job.client, job.number] = job.attempt
         self._workers[peer] = self._workers.pop(peer)  # last in turn
         head = self._writer.about(job.number, "task", job.client, job.attempt, job.method, job.form)
-        self._send(True, peer, head, job.frames)
+        self.out.append(Out(True, peer, head, job.frames, task=(job.client, job.number)))
 
     # Time
 
     def tick(self, now: float) -> None:
         """Look who is silent, and speak to who is there."""
-        silent = [peer for peer, each in self._workers.items() if now - each.heard > _MISSES * each.interval]
-        if silent:
-            self.worker_gone(*silent)
+        self._now = now
+        for peer in [peer for peer, each in self._workers.items() if now - each.heard > _MISSES * each.interval]:
+            self.lost_workers += 1
+            self._lose(peer, silent=True)
+        for job in [job for job in self._doomed.values() if now >= job.verdict]:
+            text = f"{_DEATHS} workers died while they worked on it, the last of them {job.last}"
+            self._fail(job, "WorkersLost", text)
+        self._deal()
         for peer, client in list(self._clients.items()):
             if now - client.heard > _MISSES * client.interval:
                 self.client_gone(peer)
