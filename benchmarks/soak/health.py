@@ -5,11 +5,10 @@ from __future__ import annotations
 from statistics import median
 
 from .findings import Findings
-from .history import Entry, Process, Run
+from .history import PROGRESS, Entry, Process, Run
 
 __all__ = ["judge_health"]
 
-PROGRESS = ("got", "ended", "failed")
 SAMPLES = 24  # a process with fewer is too young to be judged
 SETTLED = 3.0  # seconds behind its beginning, in which it takes what it needs
 GROWTH = {"megabytes": 48, "descriptors": 24, "threads": 8}
