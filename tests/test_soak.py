@@ -278,6 +278,17 @@ def test_a_publisher_that_ends_before_its_subscribers_have_come_back():
         assert rules(run) == expected
 
 
+@pytest.mark.parametrize(
+    ("secured", "at", "expected"), [(True, 15.0, set()), (True, 2.0, {"refused"}), (False, 15.0, {"refused"})]
+)
+def test_who_is_turned_away_while_the_server_is_not_there(secured, at, expected):
+    run = push()
+    run.director.last("lane")["secured"] = secured
+    add(run, C, 16.0, "turned away", text="refused")
+    add(run, "", at, "fault", lane="push", kind="kill_one", slot="producer-1", begun=at, ended=at + 1)
+    assert rules(run) == expected
+
+
 WORKER, BROKER = {"slot": "worker-1"}, {"slot": "broker-0"}
 DEATHS = {
     "three workers": ([("kill_one", WORKER)] * 3, True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from .findings import Findings
+from .health import was_away
 from .history import Entry, Run
 
 __all__ = ["judge_tasks"]
@@ -53,6 +54,9 @@ def _judge_failure(
         return
     if error == "WorkersLost" and _deaths(run, lane["lane"], begun.get("at", 0.0), entry["at"]) >= DEATHS:
         findings.counts["workers lost"] += 1
+        return
+    if error == "AuthenticationError" and was_away(run, lane, begun.get("at", 0.0), entry["at"]):
+        findings.counts["turned away"] += 1
         return
     rule = "stall" if error == "Timeout" else "failed"
     findings.break_(rule, where, f"task {entry['number']} ended by {error}: {entry['text']}")
