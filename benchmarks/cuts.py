@@ -52,7 +52,7 @@ class Fuses:
             self.done.set()
             return None
         self._left -= 1
-        return self._draw.choice((self._draw.randrange(1, 600), self._draw.randrange(600, 20_000), 100_000))
+        return self._draw.choice((self._draw.randrange(1, 600), self._draw.randrange(600, 20_000), 300_000))
 
 
 class Trouble:
@@ -230,7 +230,7 @@ def judge_calls(name: str, client: npt.Client, cuts: int, cables: list[Any], fus
                     ends[error.type if isinstance(error, npt.RemoteError) else type(error).__name__] += 1
     told = client.statistics()
     lost_workers = ends.pop("WorkersLost", 0)  # an end that is promised, where one task's connections were cut so often
-    lost, twice = ends.total(), told.results + told.errors - begun
+    lost, twice = ends.total(), told.results + told.errors + told.timeouts - begun
     print(
         f"{name}: {cuts:,} cuts, {trouble} in {time.monotonic() - started:.0f} s; {begun:,} calls, {right:,} results, "
         f"{lost_workers} workers lost, lost {lost}{f' ({dict(ends)})' if ends else ''}, twice {twice}, wrong {wrong}; "

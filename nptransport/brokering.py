@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import zmq
@@ -16,6 +16,7 @@ import zmq
 from .addresses import Addresses
 from .channel import Channel, check_positive
 from .codec import BareDecoder, Encoder
+from .connections import refused
 from .curve import Curve
 from .ending import close_at_end
 from .errors import AddressError, DecodeError, LimitExceeded, Timeout
@@ -152,7 +153,13 @@ class Brokering:
         """What has been done so far."""
         self._clients.channel.check_not_forked()
         with self._lock:
-            return self._jobs.statistics(self._malformed, self._undelivered)
+            return self._statistics()
+
+    def _statistics(self) -> BrokerStatistics:
+        connections = [side.channel.connections for side in (self._clients, self._workers)]
+        for each in connections:
+            each.refresh()
+        return replace(self._jobs.statistics(self._malformed, self._undelivered), **refused(*connections))
 
     def _on_error(self) -> None:
         self._ended.set()  # whoever serves hears of it
@@ -241,7 +248,7 @@ class Brokering:
         if name == "methods":
             payload: Any = self._jobs.methods
         elif name == "broker":
-            payload = asdict(self._jobs.statistics(self._malformed, self._undelivered))
+            payload = asdict(self._statistics())
         else:
             head = self._writer.about(word.number, "error")
             text = f"there is no {word.fields[0]}; there are {PREFIX}methods and {PREFIX}broker"

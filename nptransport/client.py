@@ -82,6 +82,7 @@ class Client(Requesting):
             Timeout: there was no answer in time. It may have been worked on all the same.
             EncodeError: something in the arguments cannot travel. Nothing has been sent.
             DecodeError: the result cannot be decoded.
+            AuthenticationError: every address that the client connects to refuses it.
             ConnectionClosed, MisuseError: the client cannot be used any more, or not here.
         """
         alone = not kwargs and len(args) == 1 and not self._shared and not self._calls.outstanding

@@ -78,6 +78,7 @@ class Connections:
         """How often we were refused, and libzmq gave up."""
         self._reported: Counter[str] = Counter()
         self._hints: Counter[str] = Counter()
+        self._met: set[str] = set()  # where a handshake has succeeded: it is the one that was expected
         self._denied: Counter[str | None] = Counter()  # told that their key is not allowed, and about to end
         self._closed = False
         self.turned_away: dict[str, tuple[str, bool]] = {}
@@ -145,6 +146,7 @@ class Connections:
                 if address is not None:
                     self.turned_away.pop(address, None)
                     self._hints.pop(address, None)
+                    self._met.add(address)
                 return
 
     def _end(self, descriptor: int) -> None:
@@ -186,7 +188,7 @@ class Connections:
             self.turned_away[address] = _MISMATCHES[self._secured], True
         elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
             self.turned_away[address] = "it does not hold to the protocol", True
-        elif self._secured is None:
+        elif self._secured is None and address not in self._met:
             self._hints[address] += 1
             if self._hints[address] >= _HINTS:
                 why = (
@@ -221,7 +223,7 @@ class Connections:
         import termios
 
         unread = 0
-        for descriptor in self._live:
+        for descriptor in list(self._live):  # a doorkeeper may read of others meanwhile
             with contextlib.suppress(OSError):  # gone this moment
                 unread += struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))[0]
         return unread
@@ -271,7 +273,7 @@ class Connections:
 
     def end_ours(self) -> int:
         """Close our direction of each connection, so that the peer reads to an end; how many peers those are."""
-        ended = [_shut(descriptor, both=False) and each.greeted for descriptor, each in self._live.items()]
+        ended = [_shut(descriptor, both=False) and each.greeted for descriptor, each in list(self._live.items())]
         return sum(ended)
 
     def await_unbound(self, count: int) -> None:

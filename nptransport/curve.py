@@ -10,7 +10,7 @@ from typing import Any
 import zmq
 
 from .errors import AuthenticationError
-from .keys import AllowedKeys, Source, is_key, read_public, read_secret, write_pair
+from .keys import AllowedKeys, Source, is_key, may_be_key, read_public, read_secret, refuse_shared, write_pair
 
 __all__ = ["OVERHEAD", "Curve", "check_security"]
 
@@ -183,6 +183,7 @@ def _load(kind: type[Curve], path: str) -> Curve:
     parser = configparser.ConfigParser(interpolation=None, delimiters=("=",))  # no key begins with a #
     try:
         with open(path, encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
             parser.read_file(file)
     except OSError as error:
         raise AuthenticationError(f"{path}: {error.strerror}", path=path) from None
@@ -190,16 +191,20 @@ def _load(kind: type[Curve], path: str) -> Curve:
         raise _malformed(path, "no such sections and lines") from None
     sections = parser.sections()
     if sections not in (["server"], ["client"]):
-        raise _malformed(path, f"sections {sections}" if len(str(sections)) < 80 else "other sections")
+        short = len(str(sections)) < 80 and not any(map(may_be_key, sections))
+        raise _malformed(path, f"sections {sections}" if short else "other sections")
     given = dict(parser.items(sections[0]))
     known = {"secret", "allowed", "allow_any"} if sections == ["server"] else {"secret", "server"}
     if set(given) - known:
         raise _malformed(path, f"in [{sections[0]}] something other than {', '.join(sorted(known))}")
 
     def beside(text: str) -> Source:
-        return text if is_key(text) else Path(path).parent / Path(text).expanduser()
+        place = Path(path).parent / Path(text).expanduser()
+        return text if may_be_key(text) and not place.exists() else place
 
     secret = given.get("secret")
+    if secret is not None and is_key(secret):
+        refuse_shared(path, mode)
     if sections == ["client"]:
         if "server" not in given:
             raise _malformed(path, "no server =")

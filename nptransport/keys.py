@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 
 from .errors import AuthenticationError
 
-__all__ = ["AllowedKeys", "Source", "is_key", "read_public", "read_secret", "write_pair"]
+__all__ = ["AllowedKeys", "Source", "is_key", "may_be_key", "read_public", "read_secret", "refuse_shared", "write_pair"]
 
 Source = str | bytes | os.PathLike[str]
 """A key as text (or in ASCII, as pyzmq gives it), or a file."""
@@ -20,6 +20,9 @@ Source = str | bytes | os.PathLike[str]
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _LETTERS = 40
+_LETTERS_OF = frozenset(_ALPHABET)
+_TYPOS = 6
+_ENDINGS = (".secret", ".public")
 _SECRET = "secret-key"  # what a secret stands behind in its file, so that nobody takes it for a public one
 _MOST = 2**20  # bytes of a key file: 20,000 keys
 _FRESH = 2.0  # seconds within which a file may change again without its times showing it
@@ -31,6 +34,15 @@ def is_key(text: str) -> bool:
         return False
     groups = (text[start : start + 5] for start in range(0, _LETTERS, 5))
     return all(sum(_VALUES[letter] * 85 ** (4 - at) for at, letter in enumerate(group)) < 2**32 for group in groups)
+
+
+def may_be_key(text: str) -> bool:
+    """Whether there is a key in ``text``, however mistyped: no message may quote it, since it may be a secret."""
+    words = (word.strip("\"'") for word in text.split())
+    return any(
+        abs(len(word) - _LETTERS) <= _TYPOS and _LETTERS_OF.issuperset(word) and not word.endswith(_ENDINGS)
+        for word in words
+    )
 
 
 # Secrets: no error here may quote what was given, which can be a secret with a letter too many
@@ -57,6 +69,7 @@ def read_secret(source: Source) -> str:
 def write_pair(name: str, public: str, secret: str) -> tuple[str, str]:
     """Write NAME.secret, for its owner only, and NAME.public; their paths. AuthenticationError if either is there."""
     paths = f"{name}.public", f"{name}.secret"
+    made: list[str] = []
     for path in paths:
         if os.path.lexists(path):
             raise AuthenticationError(f"{path}: is there already; choose another name, or remove it first", path=path)
@@ -66,10 +79,13 @@ def write_pair(name: str, public: str, secret: str) -> tuple[str, str]:
     ):
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            made.append(path)
+            with os.fdopen(descriptor, "w", encoding="ascii", errors="backslashreplace") as file:
+                file.write(text)
         except OSError as error:
+            for each in made:  # half a pair is none, and would be in the way of the next attempt
+                os.unlink(each)
             raise AuthenticationError(f"{path}: {error.strerror}", path=path) from None
-        with os.fdopen(descriptor, "w", encoding="ascii", errors="backslashreplace") as file:
-            file.write(text)
     return paths
 
 
@@ -82,7 +98,7 @@ def read_public(source: Source, what: str) -> str:
     if isinstance(source, str) and not os.path.exists(source):
         if not is_key(source):
             raise AuthenticationError(
-                f"{what}: expected a public key of {_LETTERS} letters (Z85) or a file with one, found {source[:80]!r}"
+                f"{what}: expected a public key of {_LETTERS} letters (Z85) or a file with one, found {_shown(source)}"
             )
         return source
     path = _path_of(source, what)
@@ -118,6 +134,9 @@ class AllowedKeys:
         for source in map(_as_text, list(self._given)):
             if isinstance(source, str) and is_key(source) and not os.path.exists(source):
                 keys.add(source)
+                continue
+            if isinstance(source, str) and may_be_key(source) and not os.path.exists(source):
+                problems.append(f"expected a public key of {_LETTERS} letters (Z85) or files, found {_shown(source)}")
                 continue
             try:
                 for path in _files_of(_path_of(source, "allowed")):
@@ -173,11 +192,25 @@ def _public_keys(path: str) -> tuple[set[str], list[str]]:
     return keys, problems
 
 
+def _shown(text: str) -> str:
+    return f"a text of {len(text)} letters" if may_be_key(text) else repr(text[:80])
+
+
 def _as_text(source: Source) -> str | os.PathLike[str]:
     return source.decode("ascii", "replace") if isinstance(source, bytes) else source
 
 
 # Files
+
+
+def refuse_shared(path: str, mode: int) -> None:
+    """AuthenticationError if the ``mode`` of a file with a secret in it lets others read or change it."""
+    if sys.platform != "win32" and stat.S_IMODE(mode) & 0o077:
+        raise AuthenticationError(
+            f"{path}: others on this machine can read it (mode {stat.S_IMODE(mode):03o}); "
+            f"chmod 600 {path}, and make another if somebody may have",
+            path=path,
+        )
 
 
 def _path_of(source: object, what: str) -> str:
@@ -195,13 +228,8 @@ def _path_of(source: object, what: str) -> str:
 def _read(path: str, *, private: bool) -> str:
     try:
         with open(path, "rb") as file:
-            state = os.fstat(file.fileno())
-            if private and sys.platform != "win32" and stat.S_IMODE(state.st_mode) & 0o077:
-                raise AuthenticationError(
-                    f"{path}: others on this machine can read it (mode {stat.S_IMODE(state.st_mode):03o}); "
-                    f"chmod 600 {path}, and make another if somebody may have",
-                    path=path,
-                )
+            if private:
+                refuse_shared(path, os.fstat(file.fileno()).st_mode)
             content = file.read(_MOST + 1)
     except OSError as error:
         raise AuthenticationError(f"{path}: {error.strerror}", path=path) from None

@@ -13,9 +13,10 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel, check_positive
+from .connections import refused
 from .curve import Curve
 from .ending import close_at_end
-from .errors import ConnectionClosed, DecodeError, EncodeError, MemoryLost, RemoteError, Timeout
+from .errors import AuthenticationError, ConnectionClosed, DecodeError, EncodeError, MemoryLost, RemoteError, Timeout
 from .exchanging import Exchanging
 from .limits import Limits
 from .log import warn
@@ -103,6 +104,7 @@ class Requesting(Exchanging):
                 connections=connections.count,
                 disconnects=connections.disconnects,
                 unshared=self._parcels.unshared,
+                **refused(connections),
             )
 
     # Calls
@@ -180,10 +182,13 @@ class Requesting(Exchanging):
             self._take(first)
 
     def _look(self, now: float) -> None:
-        """After connections that have ended, brokers that are silent, and calls whose time is over."""
+        """After connections that have ended, brokers that are silent, who refuses us, and calls whose time is over."""
         self._looked = now
+        try:
+            self._channel.look()
+        except AuthenticationError as error:
+            self._end_all(error)
         connections = self._channel.connections
-        connections.refresh()
         with self._lock:
             if not self._calls.beat(now):
                 warn("%s: nothing heard any more, connecting anew", self._channel)

@@ -47,6 +47,7 @@ class ThreadedServing(Serving):
 
         Raises:
             Timeout: ``timeout`` seconds (None: no end) have passed. It can be called again.
+            AuthenticationError: every address that it connects to refuses it. Called again, it tries again.
             ConnectionClosed, MisuseError: it is closed, another thread serves already, or this is a forked child.
         """
         self._channel.enter()
@@ -80,6 +81,7 @@ class ThreadedServing(Serving):
             if left <= 0:
                 return
             self._step(left)
+            self._look()
 
     def _step(self, left: float) -> None:
         """Do what there is to do; wait up to ``left`` seconds where that is nothing."""

@@ -12,6 +12,7 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel, check_positive
+from .connections import refused
 from .curve import Curve
 from .ending import close_at_end
 from .errors import DecodeError, EncodeError, Timeout
@@ -77,6 +78,7 @@ class Serving(Exchanging, Offering):
         self._backlog_bytes = 0
         self._results = self._errors = self._undelivered = self._malformed = 0
         self._stopping = False
+        self._looked = 0.0
         self._server: int | None = None  # the thread that serves
         close_at_end(self)
 
@@ -143,6 +145,7 @@ class Serving(Exchanging, Offering):
             connections=connections.count,
             disconnects=connections.disconnects,
             unshared=self._parcels.unshared,
+            **refused(connections),
         )
 
     # Taking in
@@ -300,6 +303,13 @@ class Serving(Exchanging, Offering):
 
     def _begin_serving(self) -> None:
         """Before the first call is taken."""
+
+    def _look(self) -> None:
+        """AuthenticationError if everybody whom it connects to refuses it; we try again, now and then."""
+        now = time.monotonic()
+        if now - self._looked > SLICE:
+            self._looked = now
+            self._channel.look()
 
     def _tend(self) -> None:
         """Now and then, while it serves and while the last handlers finish."""

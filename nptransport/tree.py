@@ -227,13 +227,18 @@ def read_layout(descriptor: Any, limits: Limits) -> Layout | Text:
 def lift(tree: bytes, parts: list[Any], limits: Limits) -> Any:
     """The payload that ``tree`` describes, with ``parts`` in their places, or DecodeError."""
     tags_open = 0
+    # Each part once: the cost of a part, such as that of a masked array's dtype, cannot be had thousands of times over.
+    waiting = set(range(len(parts)))
 
     def on_extension(code: int, data: bytes) -> Any:
         nonlocal tags_open
         if code == _PART and len(data) == 4:
             (index,) = _INDEX.unpack(data)
-            if index < len(parts):
+            if index in waiting:
+                waiting.remove(index)
                 return parts[index]
+            if index < len(parts):
+                raise DecodeError.of("part", expected="one place for each", found=f"{index} in two")
             raise DecodeError.of("part", expected=f"an index below {len(parts)}", found=str(index))
         if code == _TAG and data in _TAGS:
             tags_open += 1
@@ -251,6 +256,8 @@ def lift(tree: bytes, parts: list[Any], limits: Limits) -> Any:
     payload = packing.unpack(tree, limits, on_extension, on_map)
     if tags_open:
         raise DecodeError.of("tag", expected="the only key of a map", found="one elsewhere")
+    if waiting:
+        raise DecodeError.of("part", expected="a place for each", found=f"{min(waiting)} in none")
     return payload
 
 

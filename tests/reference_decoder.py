@@ -29,7 +29,7 @@ def decode(frames):
     need(len(layouts) == len(buffers), "another number of buffers")
     built = [buffer(layout, data) for layout, data in zip(layouts, buffers, strict=True)]
     need("tree" in metadata or len(built) == 1, "neither one array nor a tree")
-    payload = plain(unpack(metadata["tree"]), built) if "tree" in metadata else built[0]
+    payload = whole(unpack(metadata["tree"]), built) if "tree" in metadata else built[0]
     envelope = metadata.get("envelope")
     return {"topic": topic, "envelope": envelope and plain(envelope[:3]), "payload": payload}
 
@@ -136,11 +136,19 @@ def json_dtype(dtype):
     return [json_dtype(item) for item in dtype] if isinstance(dtype, list) else dtype
 
 
+def whole(tree, built):
+    """The notation of a tree in which each buffer has one place."""
+    left = dict(enumerate(built))
+    payload = plain(tree, left)
+    need(not left, "a buffer without a place")
+    return payload
+
+
 def plain(value, buffers=()):
     """The notation of a value of the tree."""
     if isinstance(value, Ext):
         need(value[0] == 1 and len(value[1]) == 4, "unknown extension")
-        return buffers[int.from_bytes(value[1], "big")]
+        return buffers.pop(int.from_bytes(value[1], "big"))
     if isinstance(value, Map) and len(value) == 1 and isinstance(value[0][0], Ext) and value[0][0][0] == 2:
         return TAGS[value[0][0][1]](value[0][1], buffers)
     if isinstance(value, Map):

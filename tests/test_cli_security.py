@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 
 import numpy as np
 import pytest
@@ -98,3 +99,30 @@ def test_a_word_where_anybody_may_come(tmp_path, security):
         done = run("recv", "--bind", "tcp://*:*", "--out", tmp_path / "out", "--timeout", "0.2", *more)
         assert ("--security" in done.stderr) is said
     assert done.returncode == 3
+
+
+def test_a_broker_and_who_works_for_it(tmp_path, security):
+    where = ["--frontend", "tcp://127.0.0.1:*", "--backend", "tcp://127.0.0.1:*"]
+    broker = Running([*PROGRAM, "broker", *where, "--json", "--security", str(security("server"))], tmp_path)
+    try:
+        listening = broker.event("listening")
+        friend = npt.Curve.load(security("friend"))
+        with npt.Worker(connect=listening["backend"], security=friend, name="\x1b[31mred") as worker:
+            worker.register("double", lambda x: 2 * x)
+            threading.Thread(target=worker.serve).start()
+            with npt.Client(connect=listening["frontend"], security=friend) as client:
+                assert client.call("double", 4, timeout=30) == 8
+            stranger = run("workers", listening["frontend"], "--security", security("stranger"))
+            assert stranger.returncode == 1
+            assert "does not allow our key" in stranger.stderr
+            shown = run("workers", listening["frontend"], "--security", security("friend"))
+            assert shown.returncode == 0, shown.stderr
+            assert "refused: key not allowed" in shown.stdout
+            assert "?[31mred" in shown.stdout
+            assert "\x1b" not in shown.stdout
+    finally:
+        broker.process.terminate()
+        assert broker.wait() == 0
+    summary = broker.event("summary")
+    assert summary["refused"] >= 1
+    assert "key not allowed" in summary["refusals"]

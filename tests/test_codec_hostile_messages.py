@@ -141,6 +141,9 @@ def test_integers_may_have_any_width():
         (msgpack.ExtType(127, b""), "extension"),
         (msgpack.Timestamp(1), "extension"),
         (memoryview(b"\xd4\x80t"), "extension"),  # a type below 0, which msgpack keeps for itself
+        ([part(0), part(0)], "in two"),
+        ({"a": part(0), "b": tagged("m", [part(0), None, None, False])}, "in two"),
+        ([], "in none"),
         (tag("t"), "only key"),
         ([tag("t")], "only key"),
         (tagged("t", tag("t")), "tuple"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 import zmq
@@ -42,6 +44,23 @@ def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(npt.AuthenticationError) as caught:
         npt.Curve.generate(tmp_path / "no" / "camera")
     assert caught.value.path == f"{tmp_path}/no/camera.secret"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a disk that can be full")
+def test_a_disk_without_room_leaves_no_half_of_a_pair(tmp_path):
+    program = f"""
+import resource, signal
+import nptransport as npt
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+try:
+    npt.Curve.generate({str(tmp_path / "camera")!r})
+except npt.AuthenticationError as error:
+    print(error.path)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == f"{tmp_path}/camera.secret"
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o777])
@@ -204,6 +223,46 @@ def test_no_security_files(pair, tmp_path, text):
         npt.Curve.load(path)
     assert SECRET[:10] not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+MISTYPED = (f"{SECRET}x", SECRET[:-1], f'"{SECRET}"', f"secret-key {SECRET}", f"{SECRET} # of the camera")
+PLACES = {
+    "a secret": "[server]\nsecret = {}\nallow_any = yes",
+    "a list": "[server]\nsecret = camera.secret\nallowed = {}",
+    "a server": "[client]\nserver = {}",
+    "a section": "[{}]",
+    "a name": "[client]\n{} = camera.public",
+}
+
+
+@pytest.mark.parametrize("text", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("secret", MISTYPED, ids=["too long", "too short", "quoted", "a line", "with a comment"])
+def test_no_error_quotes_what_may_be_a_secret(pair, tmp_path, text, secret):
+    with pytest.raises(npt.AuthenticationError) as caught:
+        npt.Curve.load(write(tmp_path, text.format(secret)))
+    told = str(caught.value) + repr(vars(caught.value))
+    assert SECRET[:10].lower() not in told.lower()
+
+
+@pytest.mark.parametrize("given", [f"{SECRET}x", SECRET[:-1]])
+def test_nor_where_a_public_key_is_wanted(given):
+    for make in (
+        lambda: npt.Curve.client(server=given),
+        lambda: npt.Curve.server(secret=SECRET, allowed=[PUBLIC, given]),
+    ):
+        with pytest.raises(npt.AuthenticationError, match="letters") as caught:
+            make()
+        assert SECRET[:10] not in str(caught.value)
+
+
+def test_a_secret_in_the_security_file_itself(tmp_path):
+    path = write(tmp_path, f"[client]\nsecret = {SECRET}\nserver = {PUBLIC}\n")
+    os.chmod(path, 0o600)
+    assert npt.Curve.load(path).public == PUBLIC
+    os.chmod(path, 0o640)
+    with pytest.raises(npt.AuthenticationError, match="chmod 600") as caught:
+        npt.Curve.load(path)
+    assert caught.value.path == str(path)
 
 
 def test_no_file_at_all(tmp_path):

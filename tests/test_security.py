@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import zmq
 from cable import cable_fixture  # noqa: F401
+from calling import calling_fixture, serve_fixture  # noqa: F401
 from faces import PATIENCE, as_zmq_knows_it, face_fixture, knows, new_wire_fixture, wait_until, wire_fixture  # noqa: F401
 from test_junk_peers import STRANGERS, visit
 
 import nptransport as npt
+from nptransport.connections import Connections
 
 GOOD = [bytes(frame) for frame in npt.encode(np.array(-1))]
 
@@ -184,6 +186,29 @@ def test_nobody_takes_part_in_a_proxy(face, new_wire, keys, intrude, who):
     assert (subscriber.statistics().received, proxy.statistics().messages) == (20, 20)
 
 
+@pytest.mark.parametrize("who", INTRUDERS)
+def test_nobody_calls_a_server_nor_comes_to_a_broker(face, new_wire, keys, intrude, serve, calling, who):
+    """Neither as a client nor as a worker."""
+    executed = []
+    double = {"double": lambda x: executed.append(x) or 2 * x}
+    server = serve(double, bind=new_wire(), security=keys.serve())
+    broker = face.package.Broker(frontend=new_wire(), backend=new_wire(), security=keys.serve())
+    serve(double, kind="Worker", connect=broker.backend, security=keys.come())
+    intruders = [intrude(zmq.DEALER, address, who) for address in (server.address, broker.frontend, broker.backend)]
+    for socket in intruders:
+        socket.send_multipart(GOOD)
+    wait_until(is_refused(server, who))
+    wait_until(lambda: broker.statistics().refusals.get(INTRUDERS[who][0], 0) >= 2)
+    for address in (server.address, broker.frontend):
+        assert calling(connect=address, security=keys.come()).call("double", 4) == 8
+    assert executed == [4, 4]
+    assert not any(socket.poll(0) for socket in intruders)
+    assert (server.statistics().malformed, broker.statistics().malformed) == (0, 0)
+    for endpoint in (server, broker):
+        assert set(endpoint.statistics().refusals) == {INTRUDERS[who][0]}
+    face.run(broker.close())
+
+
 @pytest.mark.parametrize("words", STRANGERS.values(), ids=STRANGERS)
 def test_strangers_get_nothing_from_a_producer(face, keys, words):
     """Not even those that libzmq would take for its first protocol, which knows no security."""
@@ -250,6 +275,64 @@ def test_a_publisher_that_is_refused(face, wire, keys):
         publisher.wait_for_subscribers(timeout=None)
     publisher.send(np.array(-1))  # which never waits, and has nobody to go to
     assert publisher.close(linger=PATIENCE) == 0
+
+
+def test_a_client_that_is_refused(face, wire, serve, calling, keys):
+    """It hears of it, however it asks; once it is let in, the next call comes through."""
+    server = serve({"double": lambda x: 2 * x}, bind=wire, security=keys.serve())
+    with pytest.raises(npt.AuthenticationError):
+        calling(connect=server.address).call("double", 1)
+    client = calling(connect=server.address, security=keys.come_as_another())
+    for ask in (
+        lambda: client.call("double", 1),
+        lambda: client.result(client.submit("double", 1)),
+        lambda: list(client.map("double", [1])),
+    ):
+        with pytest.raises(npt.AuthenticationError, match="does not allow our key") as caught:
+            ask()
+        assert caught.value.address == server.address
+    assert (client.statistics().outstanding, client.statistics().timeouts) == (0, 0)
+    keys.allowed.add(keys.other)
+
+    def comes_in():
+        with contextlib.suppress(npt.AuthenticationError):
+            return client.call("double", 4)
+
+    assert wait_until(comes_in) == 8
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_a_worker_that_is_refused(face, new_wire, serve, calling, keys, slots):
+    broker = face.package.Broker(frontend=new_wire(), backend=new_wire(), security=keys.serve())
+    options = {"kind": "Worker", "connect": broker.backend, "slots": slots}
+    for security in (None, keys.come_as_another()):
+        worker = serve({"double": lambda x: 2 * x}, security=security, **options)
+        wait_until(lambda worker=worker: worker.error)
+        assert isinstance(worker.error, npt.AuthenticationError)
+        assert worker.error.address == broker.backend
+        worker.error = None
+    assert broker.statistics().lost_workers == 0
+    face.run(broker.close())
+
+
+def test_a_server_that_was_there_is_away_and_no_stranger(face, keys, cable, monkeypatch):
+    """Behind what goes on accepting, it ends each connection in the handshake, as if our key were wrong."""
+    producer = face.producer(bind="tcp://127.0.0.1:0", security=keys.serve())
+    consumer = face.consumer(connect=cable(producer.address).address, security=keys.come())
+    producer.send(np.array(1))
+    assert consumer.recv() == 1
+    ended = []
+    note = Connections._note_refusal
+    monkeypatch.setattr("nptransport.connections._HINTS", 1)
+    monkeypatch.setattr(Connections, "_note_refusal", lambda *args: (ended.append(args), note(*args)))
+    producer.close(linger=0)
+
+    def has_tried_in_vain():
+        with contextlib.suppress(npt.Timeout):
+            consumer.recv(timeout=0.02)
+        return len(ended) >= 3
+
+    wait_until(has_tried_in_vain)
 
 
 def test_another_server_than_was_expected(face, wire, keys, monkeypatch):

@@ -204,6 +204,7 @@ BROKEN = {
     "left: descriptors": ("push", lambda run: change(run, P, "left", descriptors=1)),
     "left: segments": ("push", lambda run: change(run, P, "left", segments=1)),
     "left: threads": ("push", lambda run: change(run, P, "left", threads=1)),
+    "left: a socket file": ("push", lambda run: add(run, "", 32, "over", sockets=["npt-00.side"])),
     "ended: without ever beginning": ("push", lambda run: without(run, P, "opened")),
     "ended: amid the play": ("push", lambda run: without(run, "", "quiesce")),
     "growth: of memory": (
@@ -244,12 +245,76 @@ def test_what_was_done_to_a_lane_does_not_count_as_a_stall():
     assert rules(run) == set()
 
 
-def test_workers_that_three_deaths_took():
+def test_what_was_done_elsewhere_in_its_life_excuses_no_loss():
+    """A row of messages that came to nobody needs a cause of its own, at its own time."""
+    for at, expected in ((14.0, set()), (23.5, {"lost"})):
+        run = push()
+        change(run, C, "counts", missed=0)
+        without(run, C, "got", number=8)
+        without(run, C, "got", number=9)  # 4 is missed no more: what the first one got ends before it
+        for number in (0, 1, 2, 3):
+            without(run, C, "got", number=number)
+        first = process("push.consumer-0.1", *(got(2 + number, number) for number in range(4)))
+        run.processes[first.name] = first
+        add(run, "", at, "end", process=first.name, how="killed", status=-9, said="")
+        add(run, "", at, "fault", lane="push", kind="kill_one", slot="consumer-0", begun=at, ended=at + 0.1)
+        for number in (4, 8, 9):
+            next(e for e in run.processes[P].entries if e.get("number") == number)["at"] = 13.5
+        for entry in run.processes[C].entries:
+            entry["at"] += 20 * (entry["event"] == "got")
+        change(run, "", "quiesce", at=35.0)
+        change(run, P, "closed", at=22.0)
+        change(run, P, "left", at=22.1)
+        assert rules(run) == expected
+
+
+def test_a_publisher_that_ends_before_its_subscribers_have_come_back():
+    """Nobody can tell them of what a cut took; of what was sent once they were there again, somebody has to."""
+    for at, expected in ((6.5, set()), (1.5, {"lost"})):
+        run = publish()
+        without(run, S, "got", number=4)
+        edit_stream(run, sent=4, received=3)
+        add(run, "", at, "fault", lane="publish", kind="cut", place="only", connections=1, begun=at, ended=at)
+        assert rules(run) == expected
+
+
+@pytest.mark.parametrize(
+    ("secured", "at", "expected"), [(True, 15.0, set()), (True, 2.0, {"refused"}), (False, 15.0, {"refused"})]
+)
+def test_who_is_turned_away_while_the_server_is_not_there(secured, at, expected):
+    run = push()
+    run.director.last("lane")["secured"] = secured
+    add(run, C, 16.0, "turned away", text="refused")
+    add(run, "", at, "fault", lane="push", kind="kill_one", slot="producer-1", begun=at, ended=at + 1)
+    assert rules(run) == expected
+
+
+WORKER, BROKER = {"slot": "worker-1"}, {"slot": "broker-0"}
+DEATHS = {
+    "three workers": ([("kill_one", WORKER)] * 3, True),
+    "two workers": ([("kill_one", WORKER)] * 2, False),
+    "three clients": ([("kill_one", {"slot": "client-1"})] * 3, False),
+    "a broker, which knows of none any more": (
+        [("kill_one", WORKER), ("kill_one", BROKER), *[("kill_one", WORKER)] * 2], False,
+    ),
+    "all at once": ([("kill_one", WORKER)] * 2 + [("restart_all", {}), ("kill_one", WORKER)], False),
+    "a broker that stood still": ([("kill_one", WORKER)] * 2 + [("stop_one", BROKER)], False),
+    "cuts on the workers' side": ([("cut", {"place": "backend", "connections": 3})] * 3, True),
+    "cuts on the other side": ([("cut", {"place": "frontend", "connections": 3})] * 3, False),
+    "three connections cut as they came": ([("cut_at_bytes", {"connections": {"backend": 3}})], True),
+    "connections of clients": ([("cut_at_bytes", {"connections": {"frontend": 9, "backend": 2}})], False),
+    "silence, and its end": ([("fall_silent", {"place": "backend"}), ("kill_one", WORKER)], True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", DEATHS)
+def test_workers_lost_takes_three_deaths(what):
+    faults, excused = DEATHS[what]
     run = serve()
     change(run, K, "ended", event="failed", error="WorkersLost", text="")
-    for at in (3, 4, 5):
-        add(run, "", at, "fault", lane="serve", kind="kill_one", begun=at, ended=at + 0.5)
-    assert rules(run) == set()
+    for at, (kind, facts) in enumerate(faults, 3):
+        add(run, "", at, "fault", lane="serve", kind=kind, begun=at, ended=at + 0.5, **facts)
+    assert rules(run) == (set() if excused else {"failed"})
 
 
 def test_a_history_without_lanes():

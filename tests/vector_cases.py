@@ -228,6 +228,8 @@ REFUSED: dict[str, Any] = {
     ),
     "refused-extension": ("an extension in the metadata", [metadata([ARRAY], later=part(0)), THREE], "extension"),
     "refused-part-index": ("a buffer that is not there", [tree(part(1), ARRAY), THREE], "index below 1"),
+    "refused-part-twice": ("a buffer in two places", [tree([part(0), part(0)], ARRAY), THREE], "in two"),
+    "refused-part-nowhere": ("a buffer in no place", [tree([], ARRAY), THREE], "in none"),
     "refused-tag-alone": ("a tag that is no key", [tree([tag("t")])], "only key"),
     "refused-tag-beside": ("a tag beside another key", [tree(Pairs([(tag("t"), []), ("a", 1)]))], "only key"),
     "refused-tag-unknown": ("a tag that nobody knows", [tree(tagged("z", []))], "known tag"),

@@ -33,6 +33,9 @@ def judge(run: Run) -> Findings:
         if not findings.counts[f"events of {name}"]:
             findings.break_("idle", name, "nothing has been received at all")
         del findings.counts[f"events of {name}"]
+    for over in run.director.all("over"):
+        for name in over["sockets"]:
+            findings.break_("left", "all", f"the socket file {name}, once all have ended")
     if not findings.counts["lanes"]:
         findings.break_("idle", "all", "there is no lane in these histories")
     return findings

@@ -22,7 +22,7 @@ from cable import Cable
 
 import nptransport as npt
 
-from .history import DIRECTOR, History, Tail
+from .history import DIRECTOR, PROGRESS, History, Tail
 from .network import free_port, throw_junk
 from .scenario import Lane, draw_lanes
 
@@ -58,6 +58,7 @@ class Episode:
             over.set()
             for thread in (*threads, watch):
                 thread.join()
+            self.history.note("over", sockets=sorted(path.name for path in self.folder.glob("npt-*.side")))
             self.history.close()
 
     def _watch(self, over: threading.Event) -> None:
@@ -216,10 +217,10 @@ class Playing:
             self._start(slot)
         self._await_opening(list(self._lane.slots))
         self._history.note("up", lane=self._lane.name)
-        self._await_progress(over)
+        self._await_progress()
         while not over.wait(self._draw.uniform(0.2, 1.5)):
-            self._do_something(over)
-            self._await_progress(over)
+            self._do_something()
+            self._await_progress()
         self._history.note("quiesce", lane=self._lane.name)
         for slot in sorted(self._lane.slots, key=self._order):
             if slot in self._processes:
@@ -233,16 +234,18 @@ class Playing:
         roles = ("producer", "publisher", "client", "consumer", "subscriber", "server", "worker", "broker")
         return roles.index(self._lane.slots[slot].role)
 
-    def _await_progress(self, over: threading.Event) -> None:
-        """Until every receiver has got something, or for longer than is allowed, which the judge will see."""
+    def _await_progress(self) -> None:
+        """Until every receiver has got on from here, or for longer than is allowed, which the judge will see."""
         wanted = dict.fromkeys(self._lane.receivers, ENOUGH)
+        for slot in wanted:
+            self._tails[slot].count(*PROGRESS)  # what it got while something was done to it
         deadline = time.monotonic() + BOUND + 2.0
         while any(count > 0 for count in wanted.values()) and time.monotonic() < deadline:
             for slot in wanted:
-                wanted[slot] -= self._tails[slot].count("got", "ended", "failed")
+                wanted[slot] -= self._tails[slot].count(*PROGRESS)
             time.sleep(0.05)
 
-    def _do_something(self, over: threading.Event) -> None:
+    def _do_something(self) -> None:
         faults = [self._kill_one, self._kill_one, self._stop_one, self._restart_one, self._restart_all]
         if self._cables:
             faults += [self._cut, self._cut_at_bytes, self._delay, self._fall_silent, self._junk]
@@ -289,36 +292,40 @@ class Playing:
         self._await_opening(slots)
         return {}
 
-    def _cable(self) -> Cable:
-        return self._cables[self._draw.choice(sorted(self._cables))]
+    def _some_place(self) -> str:
+        return self._draw.choice(sorted(self._cables))
 
     def _cut(self) -> dict[str, Any]:
-        self._cable().cut_all()
-        return {}
+        place = self._some_place()
+        return {"place": place, "connections": self._cables[place].cut_all()}
 
     def _cut_at_bytes(self) -> dict[str, Any]:
         """For some seconds each connection is cut after some bytes."""
+        before = {place: cable.accepted for place, cable in self._cables.items()}
         self._cutting = True
-        self._cable().cut_all()
+        place = self._some_place()
+        there = self._cables[place].cut_all()
         time.sleep(self._draw.uniform(0.5, 3.0))
         self._cutting = False
         for cable in self._cables.values():
             cable.cut_all()  # those that have a fuse yet
-        return {}
+        connections = {name: cable.accepted - before[name] for name, cable in self._cables.items()}
+        connections[place] += there
+        return {"place": place, "connections": connections}
 
     def _delay(self) -> dict[str, Any]:
-        cable = self._cable()
-        cable.delay = self._draw.choice((0.01, 0.1, 0.5))
+        place = self._some_place()
+        self._cables[place].delay = self._draw.choice((0.01, 0.1, 0.5))
         time.sleep(self._draw.uniform(0.5, 3.0))
-        cable.delay = 0.0
-        return {}
+        self._cables[place].delay = 0.0
+        return {"place": place}
 
     def _fall_silent(self) -> dict[str, Any]:
-        cable = self._cable()
-        cable.silence_all()
+        place = self._some_place()
+        self._cables[place].silence_all()
         time.sleep(self._draw.uniform(0.3, 4.0))
-        cable.cut_all()  # in the end the system finds out
-        return {}
+        self._cables[place].cut_all()  # in the end the system finds out
+        return {"place": place}
 
     def _junk(self) -> dict[str, Any]:
         place = self._places[self._draw.choice(sorted(self._places))]

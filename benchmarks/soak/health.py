@@ -5,11 +5,11 @@ from __future__ import annotations
 from statistics import median
 
 from .findings import Findings
-from .history import Entry, Process, Run
+from .history import PROGRESS, Entry, Process, Run
 
-__all__ = ["judge_health"]
+__all__ = ["judge_health", "was_away"]
 
-PROGRESS = ("got", "ended", "failed")
+AWAY = 10.0  # seconds for which a refusal may be told that is over
 SAMPLES = 24  # a process with fewer is too young to be judged
 SETTLED = 3.0  # seconds behind its beginning, in which it takes what it needs
 GROWTH = {"megabytes": 48, "descriptors": 24, "threads": 8}
@@ -28,11 +28,23 @@ def judge_health(run: Run, lane: Entry, findings: Findings) -> None:
         else:
             _judge_end(process, end, findings)
         _judge_growth(run, process, findings)
+        for entry in process.all("turned away"):
+            findings.counts["turned away"] += 1
+            if not was_away(run, lane, entry["at"] - AWAY, entry["at"]):
+                findings.break_("refused", process.name, f"by somebody who was there: {entry['text']}")
         if end is not None and end["how"] != "killed" and process.last("opened") is None:
             findings.break_("ended", process.name, "has never opened its endpoint")
     for name in ends.keys() - run.processes.keys():
         if name.split(".")[0] == lane["lane"] and ends[name]["how"] != "killed":
             findings.break_("ended", name, f"without a word: {ends[name]['said'][-300:]}")
+
+
+def was_away(run: Run, lane: Entry, since: float, until: float) -> bool:
+    """Whether something was done to the servers of a lane with security, behind cables that go on accepting: who then
+    connects in vain for long enough takes it for a refusal."""
+    faults = run.faults(lane["lane"], lambda fault: fault["kind"] != "delay")
+    away = any(fault["ended"] >= since and fault["begun"] <= until for fault in faults)
+    return away and lane["secured"] and lane["transport"] == "tcp"
 
 
 def _judge_end(process: Process, end: Entry, findings: Findings) -> None:

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DIRECTOR", "Entry", "History", "Process", "Run", "Tail", "read"]
+__all__ = ["DIRECTOR", "PROGRESS", "Entry", "History", "Process", "Run", "Tail", "read"]
 
 DIRECTOR = "director"
+PROGRESS = ("got", "ended", "failed")
+"""Events that tell of a receiver that gets on."""
 
 Entry = dict[str, Any]
 

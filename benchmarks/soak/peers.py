@@ -123,6 +123,13 @@ def crc(array: np.ndarray[Any, Any]) -> int:
     return zlib.crc32(array.tobytes(), zlib.crc32(f"{array.dtype.str}{array.shape}".encode()))
 
 
+def note_refusal(peer: Peer, error: Exception) -> None:
+    """A server that is away behind a cable that is not looks like one that refuses us: we are to go on trying."""
+    if isinstance(error, npt.AuthenticationError):
+        peer.history.note("turned away", text=str(error)[:300])
+        peer.ends.wait(SLICE)
+
+
 def send_stream(peer: Peer) -> None:
     producer = peer.open("Producer", max_messages=64, max_bytes=16_000_000)
     number = 0
@@ -134,7 +141,8 @@ def send_stream(peer: Peer) -> None:
             try:
                 peer.run(producer.send(payload, timeout=SLICE))
                 break
-            except npt.Timeout:
+            except (npt.Timeout, npt.AuthenticationError) as error:
+                note_refusal(peer, error)
                 if peer.ends.is_set():
                     peer.history.note("refused", number=number)
                     break
@@ -168,7 +176,8 @@ def receive(peer: Peer, receiver: Any, count: Callable[[], dict[str, Any]]) -> N
     while not peer.ends.is_set() or (peer.drains and time.monotonic() - last < QUIET):
         try:
             message = peer.run(receiver.recv_message(timeout=SLICE))
-        except npt.Timeout:
+        except (npt.Timeout, npt.AuthenticationError) as error:
+            note_refusal(peer, error)
             continue
         except npt.DecodeError as error:
             peer.history.note("malformed", text=str(error)[:300])

@@ -11,10 +11,10 @@ from .history import Entry, Process, Run
 
 __all__ = ["judge_publish", "judge_push"]
 
-MARKS = 2 * 64 + 256  # messages that the high-water marks on a way allow, with ZeroMQ's batches on top
+MARKS = 3 * 64  # messages that the high-water marks on a way allow, with ZeroMQ's batch between them
 ON_THE_WAY = 2**23  # bytes that the system's buffers of a connection, and of the cable in it, may hold
 OVERHEAD = 300  # bytes of a message beside its array
-CUTS = ("cut", "cut_at_bytes", "delay", "fall_silent", "junk")
+SLACK = 1.0  # seconds until an end hears of what was done to the other
 
 Key = tuple[str, Any, int]  # sender, topic, number
 
@@ -51,27 +51,59 @@ def _windows(consumer: Process) -> dict[str, tuple[int, int, int]]:
 def _excuse(
     run: Run, lane: Entry, producer: Process, numbers: set[int], offers: dict[Key, Entry], findings: Findings
 ) -> None:
-    """What neither came nor was reported by a consumer: only a death, a cut or a close that says so may do that."""
-    begun, ended = producer.entries[0]["at"], producer.entries[-1]["at"]
+    """What neither came nor was reported by a consumer: only a death, a cut or a close that says so may do that, and
+    each row of such messages needs one of its own, between its being sent and the next message that came."""
     closed = producer.last("closed")
-    # Each connection that ended, by a death at either end or amid it, had its own share on the way.
-    faults = run.faults(lane["lane"], lambda f: f["ended"] >= begun - 1 and f["begun"] <= ended + 1)
-    breaks = [f for f in faults if f["kind"] != "stop_one"]
-    if closed is not None and not breaks:
-        if len(numbers) > closed["in_doubt"]:
-            text = f"{len(numbers)} neither received nor reported, {closed['in_doubt']} in doubt: {_some(numbers)}"
+    end = producer.entries[-1]["at"]
+    came = {
+        entry["number"]: entry["at"]
+        for consumer in run.of(lane["lane"], "consumer")
+        for entry in consumer.all("got")
+        if entry["sender"] == producer.name
+    }
+    for row in _rows(numbers):
+        sizes = [offers[producer.name, None, number]["nbytes"] + OVERHEAD for number in row]
+        since = offers[producer.name, None, row[0]]["at"] - SLACK
+        until = min((at for number, at in came.items() if number > row[-1]), default=end) + SLACK
+        breaks = [
+            fault
+            for fault in run.faults(lane["lane"], lambda fault: fault["kind"] != "stop_one")
+            if fault["ended"] >= since and fault["begun"] <= until
+        ]
+        last = not any(number > row[-1] for number in came)
+        if not breaks and closed is not None and last and len(row) <= closed["in_doubt"]:
+            findings.unknown["in doubt when the sender closed"] += len(row)
+            continue
+        if not breaks:
+            doubt = f", {closed['in_doubt']} in doubt" if closed is not None and last else ""
+            text = f"{len(row)} neither received nor reported, and nothing was done then{doubt}: {_some(row)}"
             findings.break_("lost", producer.name, text)
+            continue
+        # Each connection that ended, by a death at either end or amid it, had its own share on the way.
+        connections = 1 + sum(_connections(fault) for fault in breaks)
+        rest = sum(sorted(sizes)[: -MARKS * connections])
+        if rest > ON_THE_WAY * connections:
+            text = f"{len(row)} of {sum(sizes)} bytes lost with {connections} connections: {_some(row)}"
+            findings.break_("bound", producer.name, text)
+        why = "on the way when an end was killed" if closed is None else "lost with a connection"
+        findings.unknown[why] += len(row)
+
+
+def _rows(numbers: Iterable[int]) -> list[list[int]]:
+    """Numbers that follow one another, together."""
+    rows: list[list[int]] = []
+    for number in sorted(numbers):
+        if rows and rows[-1][-1] == number - 1:
+            rows[-1].append(number)
         else:
-            findings.unknown["in doubt when the sender closed"] += len(numbers)
-        return
-    connections = sum(20 if f["kind"] in ("cut_at_bytes", "junk") else 1 for f in breaks) + 1
-    nbytes = sum(offers[producer.name, None, number]["nbytes"] + OVERHEAD for number in numbers)
-    if len(numbers) > MARKS * connections and nbytes > ON_THE_WAY * connections:
-        text = f"{len(numbers)} of {nbytes} bytes lost with {connections} connections: {_some(numbers)}"
-        findings.break_("bound", producer.name, text)
-    findings.unknown["on the way when an end was killed" if closed is None else "lost with a connection"] += len(
-        numbers
-    )
+            rows.append([number])
+    return rows
+
+
+def _connections(fault: Entry) -> int:
+    """How many connections a fault has ended, or, of strangers, has made."""
+    counted = fault.get("connections", 1)
+    return sum(counted.values()) if isinstance(counted, dict) else max(1, counted)
 
 
 def judge_publish(run: Run, lane: Entry, findings: Findings) -> None:
@@ -111,7 +143,7 @@ def judge_publish(run: Run, lane: Entry, findings: Findings) -> None:
 def _judge_end(
     run: Run, subscriber: Process, stream: Entry, publisher: Process, where: str, findings: Findings
 ) -> None:
-    """How far a subscriber's account goes: to the end, if both were there then and nothing was done to them."""
+    """How far a subscriber's account goes: to the end, if both were there then and had found each other again."""
     following = stream["first"] + stream["sent"]
     offered = sum(entry["topic"] == stream["topic"] for entry in publisher.all("offered"))
     if following > offered:
@@ -119,10 +151,23 @@ def _judge_end(
     closed, counts = publisher.last("closed"), subscriber.last("counts")
     assert counts is not None
     if following < offered:
-        if closed is not None and closed["drained"] and counts["drained"]:
+        whole = closed is not None and closed["drained"] and counts["drained"]
+        if whole and _has_come_back(run, subscriber, stream["source"], publisher):
             findings.break_("lost", where, f"{offered - following} at the end neither received nor reported")
         else:
             findings.unknown["sent after the last word to a subscriber"] += offered - following
+
+
+def _has_come_back(run: Run, subscriber: Process, source: str, publisher: Process) -> bool:
+    """Whether it got anything that was sent after the last fault that may have parted the two."""
+    breaks = run.faults(subscriber.lane, lambda f: f["kind"] != "junk")
+    since = max((fault["ended"] for fault in breaks), default=0.0)
+    sent = {(entry["topic"], entry["number"]): entry["at"] for entry in publisher.all("offered")}
+    return any(
+        sent.get((entry["topic"], entry["number"]), 0.0) > since
+        for entry in subscriber.all("got")
+        if entry["source"] == source
+    )
 
 
 def _judge_content(
@@ -166,5 +211,6 @@ def _judge_content(
     return offers
 
 
-def _some(numbers: set[int]) -> str:
-    return ", ".join(map(str, sorted(numbers)[:5])) + (" ..." if len(numbers) > 5 else "")
+def _some(numbers: Iterable[int]) -> str:
+    listed = sorted(numbers)
+    return ", ".join(map(str, listed[:5])) + (" ..." if len(listed) > 5 else "")

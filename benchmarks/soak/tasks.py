@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from .findings import Findings
+from .health import was_away
 from .history import Entry, Run
 
 __all__ = ["judge_tasks"]
 
 DEATHS = 3  # of workers, after which a task ends in an error
-KILLS = ("kill_one", "restart_all", "stop_one", "cut", "cut_at_bytes", "fall_silent", "delay")
-"""What a broker may take for the death of a worker."""
 
 
 def judge_tasks(run: Run, lane: Entry, findings: Findings) -> None:
@@ -53,17 +52,32 @@ def _judge_failure(
     if error == "ConnectionClosed" and closed is not None:
         findings.unknown["calls whose client was closed under them"] += 1
         return
-    if error == "WorkersLost":
-        kills = run.faults(
-            lane["lane"],
-            lambda f: f["kind"] in KILLS and f["ended"] >= begun.get("at", 0) and f["begun"] <= entry["at"],
-        )
-        again_and_again = any(fault["kind"] == "cut_at_bytes" for fault in kills)  # each connection, as it comes
-        if len(kills) >= DEATHS or again_and_again:
-            findings.counts["workers lost"] += 1
-            return
+    if error == "WorkersLost" and _deaths(run, lane["lane"], begun.get("at", 0.0), entry["at"]) >= DEATHS:
+        findings.counts["workers lost"] += 1
+        return
+    if error == "AuthenticationError" and was_away(run, lane, begun.get("at", 0.0), entry["at"]):
+        findings.counts["turned away"] += 1
+        return
     rule = "stall" if error == "Timeout" else "failed"
     findings.break_(rule, where, f"task {entry['number']} ended by {error}: {entry['text']}")
+
+
+def _deaths(run: Run, lane: str, since: float, until: float) -> int:
+    """Of how many workers a broker may have heard, at the most, while one task was with it."""
+    deaths = 0
+    for fault in run.faults(lane, lambda f: f["ended"] >= since and f["begun"] <= until):
+        kind, slot = fault["kind"], fault.get("slot", "")
+        if kind == "restart_all" or (slot.startswith("broker") and kind != "stop_one"):
+            deaths = 0  # a broker that comes anew knows of none
+        elif kind in ("kill_one", "restart_one", "stop_one"):
+            deaths += slot.startswith("worker")
+        elif kind == "cut_at_bytes":  # each connection, as it comes
+            deaths += fault["connections"].get("backend", 0)
+        elif kind == "fall_silent" and fault["place"] == "backend":
+            deaths += 2  # once those that were there, once those that have come meanwhile
+        elif kind in ("cut", "delay") and fault["place"] == "backend":
+            deaths += 1  # of all at once
+    return deaths
 
 
 def _judge_executions(run: Run, lane: Entry, findings: Findings) -> None:

@@ -60,6 +60,7 @@ class AwaitingServing(Serving):
                 if left <= 0:
                     raise Timeout(self._channel.situation(f"still serving after {timeout:g} s"), seconds=timeout)
                 await self._step(left)
+                self._look()
         finally:
             try:
                 await self._wind_up()

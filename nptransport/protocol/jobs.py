@@ -63,7 +63,7 @@ class Jobs:
         self._writer = Writer()
         self._beaten = 0.0
         self.results = self.errors = self.cancelled = self.abandoned = 0
-        self.redelivered = self.late = self.refused = self.repeated = self.lost_workers = self.begun = 0
+        self.redelivered = self.late = self.held_off = self.repeated = self.lost_workers = self.begun = 0
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -104,7 +104,7 @@ class Jobs:
             return
         full = len(self._jobs) >= self._max_messages or self._nbytes + nbytes > self._max_bytes
         if self.draining or (full and self._jobs):
-            self.refused += 1
+            self.held_off += 1
             client.refused = True
             self._send(False, peer, self._writer.about(word.number, "busy"))
             return
@@ -384,7 +384,7 @@ class Jobs:
             late=self.late,
             cancelled=self.cancelled,
             abandoned=self.abandoned,
-            refused=self.refused,
+            held_off=self.held_off,
             repeated=self.repeated,
             undelivered=undelivered,
             malformed=malformed,

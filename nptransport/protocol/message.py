@@ -232,6 +232,10 @@ class ClientStatistics:
     """Connections that ended before this endpoint was closed."""
     unshared: int = 0
     """Over ``shm://``: large arguments that went through the socket, as all shared memory was on loan."""
+    refused: int = 0
+    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """The same, by why."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +264,10 @@ class ServerStatistics:
     """Connections that ended before this endpoint was closed."""
     unshared: int = 0
     """Over ``shm://``: large results that went through the socket, as all shared memory was on loan."""
+    refused: int = 0
+    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """The same, by why."""
 
 
 @dataclass(frozen=True)
@@ -306,7 +314,7 @@ class BrokerStatistics:
     """Tasks that their client gave up."""
     abandoned: int
     """Tasks whose client has gone."""
-    refused: int
+    held_off: int
     """Times that a client was told to wait, since there was no room."""
     repeated: int
     """Calls that came again while they were here, and were not done twice."""
@@ -320,3 +328,7 @@ class BrokerStatistics:
     """Those that are there, by number."""
     clients: int
     """Clients that have or had tasks here, and are there."""
+    refused: int = 0
+    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """The same, by why."""

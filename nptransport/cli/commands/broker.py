@@ -84,6 +84,8 @@ def _say(as_json: bool, event: str, **facts: object) -> None:
     elif event == "listening":
         click.echo(f"clients at {facts['frontend']}, workers at {facts['backend']}", err=True)
     else:
+        refused = f", {facts['refused']} connections refused" if facts["refused"] else ""
         click.echo(
-            f"{facts['results']} results, {facts['errors']} errors, {facts['redelivered']} redelivered", err=True
+            f"{facts['results']} results, {facts['errors']} errors, {facts['redelivered']} redelivered{refused}",
+            err=True,
         )

@@ -15,6 +15,7 @@ import nptransport as npt
 
 from ..exits import ExitCode
 from ..options import POSITIVE, check_addresses, json_option, security_option
+from ..plain import plain
 from ..units import counted
 
 __all__ = ["command"]
@@ -44,7 +45,7 @@ def command(address: str, timeout: float, as_json: bool, security: npt.Curve | N
         table.add_column(name, justify="right")
     table.add_column("")
     for worker in state["workers"].values():
-        names = Text(str(worker["name"])), Text(", ".join(worker["methods"]))
+        names = Text(plain(str(worker["name"]))), Text(plain(", ".join(worker["methods"])))
         busy = f"{worker['busy']}/{worker['slots']}"
         table.add_row(*names, busy, str(worker["done"]), str(worker["failed"]), "leaving" if worker["leaving"] else "")
     Console(soft_wrap=True).print(table)
@@ -53,5 +54,8 @@ def command(address: str, timeout: float, as_json: bool, security: npt.Curve | N
         f" and {state['running']} running ({decimal(state['nbytes'])}); {state['results']} results, {state['errors']} "
         f"errors, {state['redelivered']} redelivered, {state['late']} late"
     )
+    if state["refused"]:
+        reasons = plain(", ".join(sorted(state["refusals"])))
+        facts += f"; {counted(state['refused'], 'connection')} refused: {reasons}"
     click.echo(facts)
     return ExitCode.OK
