@@ -51,7 +51,7 @@ LAYERS = [
     {"connections", "parts", "curve", "sidechannel"},
     {"doorkeeper", "readers", "borrowing", "layout"},
     {"stock"},
-    {"lending"},
+    {"lending", "link"},
     {"channel", "shares"},
     {"asyncio.channel", "endpoint", "distributing"},
     {"producing", "receiving", "broadcasting"},
@@ -86,7 +86,7 @@ LAYERS = [
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
 OUTSIDE = {"numpy", "msgpack", "zmq"}
-SOCKETS = {"channel", "parts", "connections", "sockets", "curve", "doorkeeper", "asyncio.channel"}
+SOCKETS = {"channel", "link", "parts", "connections", "sockets", "curve", "doorkeeper", "asyncio.channel"}
 PATTERNS = {
     "producing",
     "consuming",
