@@ -52,7 +52,7 @@ LAYERS = [
     {"connections", "parts", "curve", "sidechannel"},
     {"doorkeeper", "readers", "borrowing", "layout"},
     {"stock"},
-    {"lending"},
+    {"lending", "link"},
     {"channel", "shares"},
     {"asyncio.channel", "endpoint", "distributing"},
     {"sharing"},
@@ -88,7 +88,7 @@ LAYERS = [
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
 OUTSIDE = {"numpy", "msgpack", "zmq"}
-SOCKETS = {"channel", "parts", "connections", "sockets", "curve", "doorkeeper"}
+SOCKETS = {"channel", "link", "parts", "connections", "sockets", "curve", "doorkeeper"}
 PATTERNS = {
     "producing",
     "consuming",

@@ -11,7 +11,7 @@ import numpy as np
 import zmq
 
 from ..content import Array
-from .side import COPY_BELOW, Side, Task, Unavailable
+from .side import Side, Task, Unavailable
 
 __all__ = [
     "drive_multipart",
@@ -61,7 +61,7 @@ def _array(header: bytes, part: Any) -> Array:
 
 @contextmanager
 def serve_multipart(task: Task) -> Iterator[Side]:
-    content, copy = task.content, task.nbytes < COPY_BELOW
+    content, copy = task.content, task.copy
     with _bound(task, zmq.PULL) as (puller, address):
 
         def receive() -> Array:
@@ -73,7 +73,7 @@ def serve_multipart(task: Task) -> Iterator[Side]:
 
 @contextmanager
 def drive_multipart(task: Task) -> Iterator[Side]:
-    content, copy = task.content, task.nbytes < COPY_BELOW
+    content, copy = task.content, task.copy
     with _connected(task, zmq.PUSH) as pusher:
 
         def burst(count: int) -> None:
@@ -86,7 +86,7 @@ def drive_multipart(task: Task) -> Iterator[Side]:
 
 @contextmanager
 def serve_parts(task: Task) -> Iterator[Side]:
-    content, copy = task.content, task.nbytes < COPY_BELOW
+    content, copy = task.content, task.copy
     with _bound(task, zmq.PULL) as (puller, address):
 
         def receive() -> Array:
@@ -97,7 +97,7 @@ def serve_parts(task: Task) -> Iterator[Side]:
 
 @contextmanager
 def drive_parts(task: Task) -> Iterator[Side]:
-    content, copy = task.content, task.nbytes < COPY_BELOW
+    content, copy = task.content, task.copy
     with _connected(task, zmq.PUSH) as pusher:
 
         def burst(count: int) -> None:
@@ -111,7 +111,7 @@ def drive_parts(task: Task) -> Iterator[Side]:
 
 @contextmanager
 def serve_roundtrip(task: Task) -> Iterator[Side]:
-    copy = task.nbytes < COPY_BELOW
+    copy = task.copy
     with _bound(task, zmq.ROUTER) as (router, address):
 
         def burst(count: int) -> None:
@@ -123,7 +123,7 @@ def serve_roundtrip(task: Task) -> Iterator[Side]:
 
 @contextmanager
 def drive_roundtrip(task: Task) -> Iterator[Side]:
-    content, copy = task.content, task.nbytes < COPY_BELOW
+    content, copy = task.content, task.copy
     with _connected(task, zmq.DEALER) as dealer:
 
         def receive() -> Array:

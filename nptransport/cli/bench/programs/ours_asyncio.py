@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ __all__ = [
     "serve_safe",
 ]
 
+T = TypeVar("T")
+
 
 async def _take(content: Content, receive: Callable[[], Awaitable[Any]], count: int) -> None:
     """As Content.take."""
@@ -34,10 +36,15 @@ async def _take(content: Content, receive: Callable[[], Awaitable[Any]], count: 
 
 
 @contextmanager
-def _loop() -> Iterator[asyncio.AbstractEventLoop]:
+def _in_a_loop(make: Callable[[], T]) -> Iterator[tuple[T, Callable[[Awaitable[None]], None]]]:
+    """What ``make`` makes within an event loop, and what awaits there."""
+
+    async def begin() -> T:
+        return make()
+
     loop = asyncio.new_event_loop()
     try:
-        yield loop
+        yield loop.run_until_complete(begin()), loop.run_until_complete
     finally:
         loop.close()
 
@@ -45,13 +52,8 @@ def _loop() -> Iterator[asyncio.AbstractEventLoop]:
 @contextmanager
 def serve_safe(task: Task) -> Iterator[Side]:
     content = task.content
-
-    async def begin() -> Consumer:
-        return Consumer(bind=task.address, max_messages=task.most_waiting)
-
-    with _loop() as loop:
-        consumer = loop.run_until_complete(begin())
-        yield Side(consumer.address, lambda count: loop.run_until_complete(_take(content, consumer.recv, count)))
+    with _in_a_loop(lambda: Consumer(bind=task.address, max_messages=task.most_waiting)) as (consumer, wait):
+        yield Side(consumer.address, lambda count: wait(_take(content, consumer.recv, count)))
 
 
 serve_lent = serve_loan = serve_safe
@@ -61,16 +63,15 @@ serve_lent = serve_loan = serve_safe
 def _drive(task: Task, send: Callable[[Producer, Content], Awaitable[Any]]) -> Iterator[Side]:
     content = task.content
 
-    async def begin() -> Producer:
+    def make() -> Producer:
         return Producer(connect=task.address, max_messages=task.most_waiting, max_bytes=task.budget)
 
     async def burst(producer: Producer, count: int) -> None:
         for _ in range(count):
             await send(producer, content)
 
-    with _loop() as loop:
-        producer = loop.run_until_complete(begin())
-        yield Side("", lambda count: loop.run_until_complete(burst(producer, count)))
+    with _in_a_loop(make) as (producer, wait):
+        yield Side("", lambda count: wait(burst(producer, count)))
 
 
 def drive_safe(task: Task) -> AbstractContextManager[Side]:
@@ -97,29 +98,14 @@ async def _echo(array: Array) -> Array:
 
 @contextmanager
 def serve_roundtrip(task: Task) -> Iterator[Side]:
-    with _loop() as loop:
-
-        async def begin() -> Server:
-            server = Server(bind=task.address, max_bytes=task.budget)
-            server.register("echo", _echo)
-            return server
-
-        server = loop.run_until_complete(begin())
-        threading.Thread(target=lambda: loop.run_until_complete(server.serve()), daemon=True).start()
+    with _in_a_loop(lambda: Server(bind=task.address, max_bytes=task.budget)) as (server, wait):
+        server.register("echo", _echo)
+        threading.Thread(target=lambda: wait(server.serve()), daemon=True).start()
         yield Side(server.address, lambda count: None)
 
 
 @contextmanager
 def drive_roundtrip(task: Task) -> Iterator[Side]:
     content = task.content
-
-    async def begin() -> Client:
-        return Client(connect=task.address, max_bytes=task.budget)
-
-    with _loop() as loop:
-        client = loop.run_until_complete(begin())
-
-        def burst(count: int) -> None:
-            loop.run_until_complete(_take(content, lambda: client.call("echo", next(content)), count))
-
-        yield Side("", burst)
+    with _in_a_loop(lambda: Client(connect=task.address, max_bytes=task.budget)) as (client, wait):
+        yield Side("", lambda count: wait(_take(content, lambda: client.call("echo", next(content)), count)))

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from ..content import Content, Reading
 
-__all__ = ["COPY_BELOW", "Side", "Task", "Unavailable"]
+__all__ = ["Side", "Task", "Unavailable"]
 
-COPY_BELOW = 64 * 1024  # bytes from which pyzmq is given copy=False: for smaller parts that costs more than a copy
+_COPY_BELOW = 64 * 1024  # bytes from which pyzmq is given copy=False: for smaller parts that costs more than a copy
 _WAITING = 128_000_000  # bytes
 
 
@@ -30,6 +30,11 @@ class Task(NamedTuple):
     @property
     def content(self) -> Content:
         return Content(self.nbytes, self.reading)
+
+    @property
+    def copy(self) -> bool:
+        """What pyzmq's functions of that argument are given."""
+        return self.nbytes < _COPY_BELOW
 
     @property
     def most_waiting(self) -> int:

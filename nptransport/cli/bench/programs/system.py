@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 
@@ -38,63 +38,68 @@ def drive_memcpy(task: Task) -> Iterator[Side]:
 
 
 @contextmanager
-def serve_stream(task: Task) -> Iterator[Side]:
+def _listening(task: Task, burst: Callable[[socket.socket, int], None]) -> Iterator[Side]:
+    """The side that waits: ``burst`` with the connection of the one that comes."""
     listener, path = task.unix()
-    content, array = task.content, np.zeros(task.nbytes // 8, np.uint64)
     accepted: list[socket.socket] = []
 
-    def burst(count: int) -> None:
+    def accept_and_burst(count: int) -> None:
         if not accepted:
             accepted.append(listener.accept()[0])
-        content.take(lambda: _fill(accepted[0], array), count)
+        burst(accepted[0], count)
 
     with listener:
         listener.bind(path)
         listener.listen()
-        yield Side(task.address, burst)
+        yield Side(task.address, accept_and_burst)
+
+
+@contextmanager
+def _connected(task: Task) -> Iterator[socket.socket]:
+    connection, path = task.unix()
+    with connection:
+        connection.connect(path)
+        yield connection
+
+
+def serve_stream(task: Task) -> AbstractContextManager[Side]:
+    content, array = task.content, np.zeros(task.nbytes // 8, np.uint64)
+
+    def burst(connection: socket.socket, count: int) -> None:
+        content.take(lambda: _fill(connection, array), count)
+
+    return _listening(task, burst)
 
 
 @contextmanager
 def drive_stream(task: Task) -> Iterator[Side]:
-    connection, path = task.unix()
     content = task.content
+    with _connected(task) as connection:
 
-    def burst(count: int) -> None:
-        for _ in range(count):
-            connection.sendall(next(content).data)
+        def burst(count: int) -> None:
+            for _ in range(count):
+                connection.sendall(next(content).data)
 
-    with connection:
-        connection.connect(path)
         yield Side("", burst)
 
 
-@contextmanager
-def serve_roundtrip(task: Task) -> Iterator[Side]:
-    listener, path = task.unix()
+def serve_roundtrip(task: Task) -> AbstractContextManager[Side]:
     array = np.zeros(task.nbytes // 8, np.uint64)
-    accepted: list[socket.socket] = []
 
-    def burst(count: int) -> None:
-        if not accepted:
-            accepted.append(listener.accept()[0])
+    def burst(connection: socket.socket, count: int) -> None:
         for _ in range(count):
-            accepted[0].sendall(_fill(accepted[0], array).data)
+            connection.sendall(_fill(connection, array).data)
 
-    with listener:
-        listener.bind(path)
-        listener.listen()
-        yield Side(task.address, burst)
+    return _listening(task, burst)
 
 
 @contextmanager
 def drive_roundtrip(task: Task) -> Iterator[Side]:
-    connection, path = task.unix()
     content, array = task.content, np.zeros(task.nbytes // 8, np.uint64)
+    with _connected(task) as connection:
 
-    def receive() -> Array:
-        connection.sendall(next(content).data)
-        return _fill(connection, array)
+        def receive() -> Array:
+            connection.sendall(next(content).data)
+            return _fill(connection, array)
 
-    with connection:
-        connection.connect(path)
         yield Side("", lambda count: content.take(receive, count))
