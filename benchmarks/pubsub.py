@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import statistics
 import subprocess
@@ -25,19 +24,14 @@ from pathlib import Path
 import numpy as np
 import zmq
 import zmq.asyncio
+from streaming import COPY_BELOW, VALUE, Table, array_of, free_port, header_of, ready
 
 import nptransport as npt
 import nptransport.asyncio
 
-VALUE = 7
 TOPIC = "camera/left"
-COPY_BELOW = 64 * 1024  # where the bare ones change to copy=False
 BYTES = 1_500_000_000  # of one turn, for large arrays
 MESSAGES = 60_000  # of one turn, for small ones
-
-
-def array_of(size: int) -> np.ndarray:
-    return np.full(size, VALUE, np.uint8)
 
 
 # The readers: an iterator of arrays each. They connect; the publishers have bound.
@@ -87,7 +81,7 @@ def read_ours_async(address: str, size: int, check: Callable[[np.ndarray], bool]
 
 
 def write_bare(address: str, size: int) -> None:
-    array, header = array_of(size), json.dumps({"dtype": "|u1", "shape": [size]}).encode()
+    array, header = array_of(size), header_of(size)
     topic, copy = TOPIC.encode(), size < COPY_BELOW
     with zmq.Context() as context, context.socket(zmq.PUB) as publisher:
         publisher.bind(address)
@@ -116,7 +110,7 @@ def write_lent(address: str, size: int) -> None:
 
 def write_bare_async(address: str, size: int) -> None:
     async def main() -> None:
-        array, header = array_of(size), json.dumps({"dtype": "|u1", "shape": [size]}).encode()
+        array, header = array_of(size), header_of(size)
         topic, copy = TOPIC.encode(), size < COPY_BELOW
         with zmq.asyncio.Context() as context, context.socket(zmq.PUB) as publisher:
             publisher.bind(address)
@@ -148,10 +142,6 @@ CONTESTANTS = {
 }
 
 
-def ready() -> None:
-    print("ready", flush=True)
-
-
 class Clock:
     """Takes the time from a tenth of ``count`` arrays on, and checks each."""
 
@@ -159,7 +149,7 @@ class Clock:
         self._size, self._count, self._seen, self._start = size, count, 0, 0.0
 
     def __call__(self, array: np.ndarray) -> bool:
-        """Whether that was the last."""
+        """Whether that was the last; then the rate is printed."""
         assert array.dtype == np.uint8
         assert array.shape == (self._size,)
         assert array[0] == array[-1] == VALUE
@@ -198,14 +188,6 @@ def turn(name: str, transport: str, size: int, count: int) -> float:
         finally:
             writing.kill()
             writing.wait()
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def age(size: int, rate: float, seconds: float) -> None:
@@ -254,7 +236,7 @@ def main() -> None:
         for size, rate in ((921_600, 100.0), (6_220_800, 60.0)):
             age(size, rate, 10)
         return
-    figures = []
+    table = Table(options.rounds, against={options.only[0]: options.only[0]})
     for transport in options.transports:
         for size in options.sizes:
             count = max(100, min(MESSAGES, BYTES // size))
@@ -262,18 +244,9 @@ def main() -> None:
             for _ in range(options.rounds):
                 for name in options.only:
                     rates[name].append(turn(name, transport, size, count))
-            bare = statistics.median(rates[options.only[0]])
-            print(f"\n{transport}, {size:,} bytes, {count} messages, {options.rounds} rounds")
-            for name, measured in rates.items():
-                median = statistics.median(measured)
-                print(
-                    f"  {name:18} {median:11,.0f} /s  {median * size / 1e9:7.2f} GB/s  {median / bare:6.2f} of "
-                    f"{options.only[0]}   [{min(measured):,.0f} to {max(measured):,.0f}]",
-                    flush=True,
-                )
-                figures.append({"transport": transport, "size": size, "name": name, "rates": measured})
+            table.add(transport, size, count, rates)
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=1))
+        table.save(options.json)
 
 
 if __name__ == "__main__":

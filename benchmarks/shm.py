@@ -10,7 +10,6 @@ then messages a second of loans, in which nobody writes or reads more than the f
 from __future__ import annotations
 
 import argparse
-import socket
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+from streaming import VALUE, array_of, copies_per_second, read_socket, ready, write_socket
 
 import nptransport as npt
 
@@ -28,27 +28,12 @@ MOST = 20_000
 
 def read_ours(address: str, size: int) -> Iterator[np.ndarray]:
     with npt.Consumer(bind=address) as consumer:
-        print("ready", flush=True)
+        ready()
         yield from consumer
 
 
-def read_socket(address: str, size: int) -> Iterator[np.ndarray]:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address.partition("://")[2])
-        listener.listen()
-        print("ready", flush=True)
-        connection, _ = listener.accept()
-        array = np.empty(size, np.uint8)
-        view = memoryview(array)
-        while True:
-            at = 0
-            while at < size:
-                at += connection.recv_into(view[at:])
-            yield array
-
-
 def write_ours(address: str, size: int, count: int) -> None:
-    array = np.full(size, 7, np.uint8)
+    array = array_of(size)
     with npt.Producer(connect=address) as producer:
         for _ in range(count):
             producer.send(array)
@@ -58,17 +43,7 @@ def write_loans(address: str, size: int, count: int) -> None:
     with npt.Producer(connect=address, max_bytes=4 * max(size, 2**26)) as producer:
         for _ in range(count):
             with producer.loan(size, np.uint8) as array:
-                array[0] = 7
-
-
-def write_socket(address: str, size: int, count: int) -> None:
-    array = np.full(size, 7, np.uint8)
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(address.partition("://")[2])
-        for _ in range(count):
-            connection.sendall(array)
-        connection.shutdown(socket.SHUT_WR)
-        time.sleep(0.2)
+                array[0] = VALUE
 
 
 READERS = {"shm": read_ours, "ipc": read_ours, "socket": read_socket, "loan": read_ours}
@@ -79,7 +54,7 @@ def read(name: str, address: str, size: int, count: int) -> None:
     start = 0.0
     for number, array in enumerate(READERS[name](address, size)):
         value = array[0] if name == "loan" else array.max()
-        assert value == 7
+        assert value == VALUE
         if number == count // 10:
             start = time.perf_counter()
         if number == count - 1:
@@ -99,16 +74,6 @@ def run(name: str, address: str, size: int, count: int) -> float:
     reader.wait()
     writer.wait()
     return rate
-
-
-def copy_rate(size: int) -> float:
-    source, target = np.full(size, 7, np.uint8), np.empty(size, np.uint8)
-    count = max(10, min(MOST, BYTES // 8 // size))
-    np.copyto(target, source)
-    start = time.perf_counter()
-    for _ in range(count):
-        np.copyto(target, source)
-    return count / (time.perf_counter() - start)
 
 
 def main() -> None:
@@ -136,7 +101,7 @@ def main() -> None:
             for _ in range(options.rounds):
                 for name, turns in rates.items():
                     count = max(60, min(MOST, BYTES // (1 if name == "shm" else 4) // size))
-                    turns.append(copy_rate(size) if name == "copyto" else run(name, address(name), size, count))
+                    turns.append(copies_per_second(size) if name == "copyto" else run(name, address(name), size, count))
             middle = {name: statistics.median(turns) for name, turns in rates.items()}
             ratios = {
                 name: statistics.median(ours / other for ours, other in zip(rates["shm"], rates[name], strict=True))

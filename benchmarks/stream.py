@@ -10,9 +10,6 @@ over the rounds, with the range, and the ratio to each of the two bare ones. In 
 from __future__ import annotations
 
 import argparse
-import json
-import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,17 +19,23 @@ from pathlib import Path
 
 import numpy as np
 import zmq
+from streaming import (
+    COPY_BELOW,
+    VALUE,
+    Table,
+    array_of,
+    copies_per_second,
+    free_port,
+    header_of,
+    read_socket,
+    ready,
+    write_socket,
+)
 
 import nptransport as npt
 
-VALUE = 7
-COPY_BELOW = 64 * 1024  # where the bare ones change to copy=False
 BYTES = 1_500_000_000  # of one turn, for large arrays
 MESSAGES = 100_000  # of one turn, for small ones
-
-
-def array_of(size: int) -> np.ndarray:
-    return np.full(size, VALUE, np.uint8)
 
 
 # The readers: an iterator of arrays each
@@ -64,28 +67,11 @@ def read_ours(address: str, size: int) -> Iterator[np.ndarray]:
         yield from consumer
 
 
-def read_socket(address: str, size: int) -> Iterator[np.ndarray]:
-    """Into warm memory, which no other contestant has: what the system itself can carry."""
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address.removeprefix("ipc://"))
-        listener.listen()
-        ready()
-        connection, _ = listener.accept()
-        array = np.empty(size, np.uint8)
-        view = memoryview(array)
-        with connection:
-            while True:
-                at = 0
-                while at < size:
-                    at += connection.recv_into(view[at:])
-                yield array
-
-
 # The writers
 
 
 def write_multipart(address: str, size: int, count: int) -> None:
-    array, header = array_of(size), json.dumps({"dtype": "|u1", "shape": [size]}).encode()
+    array, header = array_of(size), header_of(size)
     with zmq.Context() as context, context.socket(zmq.PUSH) as pusher:
         pusher.connect(address)
         for _ in range(count):
@@ -93,7 +79,7 @@ def write_multipart(address: str, size: int, count: int) -> None:
 
 
 def write_parts(address: str, size: int, count: int) -> None:
-    array, header = array_of(size), json.dumps({"dtype": "|u1", "shape": [size]}).encode()
+    array, header = array_of(size), header_of(size)
     with zmq.Context() as context, context.socket(zmq.PUSH) as pusher:
         pusher.connect(address)
         for _ in range(count):
@@ -115,14 +101,6 @@ def write_lent(address: str, size: int, count: int) -> None:
             producer.send(array, copy=False)
 
 
-def write_socket(address: str, size: int, count: int) -> None:
-    array = array_of(size)
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(address.removeprefix("ipc://"))
-        for _ in range(count):
-            connection.sendall(array)
-
-
 CONTESTANTS: dict[str, tuple[Callable[..., Iterator[np.ndarray]], Callable[..., None]]] = {
     "bare, send_multipart": (read_multipart, write_multipart),
     "bare, part by part": (read_parts, write_parts),
@@ -130,10 +108,6 @@ CONTESTANTS: dict[str, tuple[Callable[..., Iterator[np.ndarray]], Callable[..., 
     "send(copy=False)": (read_ours, write_lent),
     "unix socket": (read_socket, write_socket),
 }
-
-
-def ready() -> None:
-    print("ready", flush=True)
 
 
 def reader(name: str, address: str, size: int, count: int) -> None:
@@ -166,23 +140,6 @@ def turn(name: str, transport: str, size: int, count: int) -> float:
     return rate
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def memcpy(size: int) -> float:
-    """Arrays a second that one core copies between warm buffers."""
-    source, target = array_of(size), np.empty(size, np.uint8)
-    count = max(20, 500_000_000 // size)
-    np.copyto(target, source)
-    start = time.perf_counter()
-    for _ in range(count):
-        np.copyto(target, source)
-    return count / (time.perf_counter() - start)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 65_536, 1_000_000, 8_000_000, 32_000_000])
@@ -190,7 +147,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
-    figures = []
+    bare = list(CONTESTANTS)[:2]
+    table = Table(options.rounds, against=dict(zip(bare, ("send_multipart", "part by part"), strict=True)))
     for transport in options.transports:
         for size in options.sizes:
             count = max(30, min(MESSAGES, BYTES // size))
@@ -198,20 +156,10 @@ def main() -> None:
             for _ in range(options.rounds):
                 for name in CONTESTANTS:
                     rates[name].append(turn(name, transport, size, count))
-                rates["memcpy"].append(memcpy(size))
-            multipart, by_part = (statistics.median(rates[name]) for name in list(CONTESTANTS)[:2])
-            print(f"\n{transport}, {size:,} bytes, {count} messages, {options.rounds} rounds")
-            for name, measured in rates.items():
-                median = statistics.median(measured)
-                print(
-                    f"  {name:22} {median:11,.0f} /s  {median * size / 1e9:7.2f} GB/s  "
-                    f"{median / multipart:6.2f} of send_multipart {median / by_part:6.2f} of part by part   "
-                    f"[{min(measured):,.0f} to {max(measured):,.0f}]",
-                    flush=True,
-                )
-                figures.append({"transport": transport, "size": size, "name": name, "rates": measured})
+                rates["memcpy"].append(copies_per_second(size))
+            table.add(transport, size, count, rates)
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=1))
+        table.save(options.json)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -19,6 +20,9 @@ __all__ = [
     "address_options",
     "as_limits",
     "check_addresses",
+    "check_png",
+    "grace_option",
+    "interval_option",
     "json_option",
     "limit_option",
     "security_option",
@@ -121,3 +125,25 @@ def timeout_option(help_text: str) -> Callable[[F], F]:
 def json_option(function: F) -> F:
     """``--json``."""
     return click.option("as_json", "--json", is_flag=True, help="One JSON object a line on stdout.")(function)
+
+
+def interval_option(function: F) -> F:
+    """``--interval``, of those between whom signs of life go."""
+    return click.option(
+        "--interval", type=POSITIVE, default=1.0, show_default=True, help="Seconds between signs of life."
+    )(function)
+
+
+def grace_option(function: F) -> F:
+    """``--grace``, of those who have tasks."""
+    return click.option(
+        "--grace", type=POSITIVE, default=10.0, show_default=True, help="Seconds to finish tasks when it is to end."
+    )(function)
+
+
+def check_png(option: str, path: str) -> None:
+    """Stop, before time is spent, if no PNG can be written to ``path``."""
+    if not path.lower().endswith(".png"):
+        raise Stop(ExitCode.USAGE, f"{option} {path}: writes PNG, give it a name that ends in .png")
+    if not os.path.isdir(os.path.dirname(path) or "."):
+        raise Stop(ExitCode.USAGE, f"{option} {path}: no such folder")

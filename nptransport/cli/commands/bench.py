@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 from typing import Any
 
@@ -19,7 +18,7 @@ from ..bench.plan import FULL_SIZES, QUICK_SECONDS, QUICK_SIZES, Plan
 from ..bench.run import run
 from ..bench.table import caption, tables
 from ..exits import ExitCode, Stop
-from ..options import POSITIVE, json_option
+from ..options import POSITIVE, check_png, json_option
 from ..signals import interruptible
 
 __all__ = ["command"]
@@ -140,7 +139,4 @@ def _check_plot(path: str | None) -> None:
         return
     if importlib.util.find_spec("matplotlib") is None:
         raise Stop(ExitCode.USAGE, "--plot needs matplotlib: pip install 'nptransport[bench]'")
-    if not path.lower().endswith(".png"):
-        raise Stop(ExitCode.USAGE, f"--plot {path}: writes PNG, give it a name that ends in .png")
-    if not os.path.isdir(os.path.dirname(path) or "."):
-        raise Stop(ExitCode.USAGE, f"--plot {path}: no such folder")
+    check_png("--plot", path)

@@ -10,7 +10,16 @@ import click
 import nptransport as npt
 
 from ..exits import ExitCode, Stop
-from ..options import POSITIVE, as_limits, check_addresses, json_option, limit_option, security_option, tell_if_open
+from ..options import (
+    as_limits,
+    check_addresses,
+    grace_option,
+    interval_option,
+    json_option,
+    limit_option,
+    security_option,
+    tell_if_open,
+)
 from ..signals import interruptible, serve_until
 
 __all__ = ["command"]
@@ -23,10 +32,8 @@ __all__ = ["command"]
 @click.option(
     "--max-bytes", type=click.IntRange(min=1), default=2**30, show_default=True, help="Bytes of their arguments."
 )
-@click.option("--interval", type=POSITIVE, default=1.0, show_default=True, help="Seconds between signs of life.")
-@click.option(
-    "--grace", type=POSITIVE, default=10.0, show_default=True, help="Seconds to finish tasks when it is to end."
-)
+@interval_option
+@grace_option
 @json_option
 @limit_option
 @security_option

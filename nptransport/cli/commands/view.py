@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 
 import click
 
@@ -13,6 +12,7 @@ from ..exits import ExitCode, Stop
 from ..options import (
     as_limits,
     check_addresses,
+    check_png,
     limit_option,
     security_option,
     tell_if_open,
@@ -63,7 +63,8 @@ def command(
     connect = (*addresses, *connect)
     check_addresses(bind, connect)
     _check_packages()
-    _check_file(save)
+    if save is not None:
+        check_png("--save", save)
     with (
         interruptible() as interruption,
         npt.Subscriber(
@@ -87,13 +88,3 @@ def _check_packages() -> None:
     for module, package in _NEEDED.items():
         if importlib.util.find_spec(module) is None:
             raise Stop(ExitCode.USAGE, f"view needs {package}: pip install 'nptransport[view]'")
-
-
-def _check_file(path: str | None) -> None:
-    """Before anything is waited for."""
-    if path is None:
-        return
-    if not path.lower().endswith(".png"):
-        raise Stop(ExitCode.USAGE, f"--save {path}: writes PNG, give it a name that ends in .png")
-    if not os.path.isdir(os.path.dirname(path) or "."):
-        raise Stop(ExitCode.USAGE, f"--save {path}: no such folder")

@@ -12,7 +12,15 @@ import click
 import nptransport as npt
 
 from ..exits import ExitCode, Stop
-from ..options import POSITIVE, as_limits, check_addresses, json_option, limit_option, security_option
+from ..options import (
+    as_limits,
+    check_addresses,
+    grace_option,
+    interval_option,
+    json_option,
+    limit_option,
+    security_option,
+)
 from ..pool.crew import Crew
 from ..pool.registry import load
 from ..signals import interruptible
@@ -37,10 +45,8 @@ _MORE = 1.0  # seconds that a process needs to end, beyond the grace time of its
     help="Workers, each a process that is started again when it dies.",
 )
 @click.option("--name", help="What the broker calls it; host and process otherwise.")
-@click.option("--interval", type=POSITIVE, default=1.0, show_default=True, help="Seconds between signs of life.")
-@click.option(
-    "--grace", type=POSITIVE, default=10.0, show_default=True, help="Seconds to finish tasks when it is to end."
-)
+@interval_option
+@grace_option
 @click.option("--parent", type=int, hidden=True)
 @json_option
 @limit_option
