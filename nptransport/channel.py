@@ -265,11 +265,6 @@ class Channel(Guard, Parts):
         """A file descriptor that is readable when something may have happened to the socket."""
         return int(self._socket.fileno())
 
-    def check_usable(self) -> None:
-        """ConnectionClosed, or MisuseError in a forked child."""
-        self.check_not_forked()
-        self.check_open()
-
     def check_not_forked(self) -> None:
         if self.is_forked:
             self.refuse_fork()
