@@ -23,6 +23,7 @@ from .methods import is_name
 from .protocol.calls import Call, Calls
 from .protocol.message import ClientStatistics
 from .protocol.words import Form, Reader, Word, Writer
+from .steps import STOOD_STILL
 
 __all__ = ["MAX_BYTES", "SLICE", "WINDOW_BYTES", "WINDOW_CALLS", "Requesting"]
 
@@ -189,10 +190,13 @@ class Requesting(Exchanging):
 
     def _look(self, now: float) -> None:
         """After connections that have ended, brokers that are silent, and calls whose time is over."""
+        stood_still = now - self._looked > SLICE + STOOD_STILL
         self._looked = now
         connections = self._channel.connections
         connections.refresh()
         with self._lock:
+            if stood_still:
+                self._calls.rest(now)
             if not self._calls.beat(now):
                 warn("%s: nothing heard any more, connecting anew", self._channel)
                 self._channel.reconnect_all()

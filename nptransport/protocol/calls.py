@@ -198,6 +198,10 @@ class Calls:
             return False
         return True
 
+    def rest(self, now: float) -> None:
+        """This process stood still; nobody else is to be blamed for the silence."""
+        self._heard = now
+
     def expired(self, now: float) -> list[Call]:
         """The calls whose time is over, to be ended by whoever asks."""
         over = []
