@@ -27,7 +27,7 @@ from .protocol.jobs import Jobs, Out
 from .protocol.message import BrokerStatistics
 from .protocol.words import PREFIX, Reader, Word, Writer
 from .service import Service
-from .steps import Need, Steps
+from .steps import STOOD_STILL, Need, Steps
 
 __all__ = ["Brokering"]
 
@@ -36,9 +36,6 @@ MAX_BYTES = 2**30
 INTERVAL = 1.0
 LINGER = 5.0
 _HIGH_WATER = 1000
-_STOOD_STILL = (
-    0.5  # seconds between two looks, beyond what it sleeps, after which silence is nobody's fault but its own
-)
 _BATCH = 64  # messages of one side between two looks at the other
 _LARGE = 32 * 1024
 _OPTIONS: dict[int, Any] = {zmq.ROUTER_MANDATORY: 1, zmq.ROUTER_HANDOVER: 1, zmq.RECONNECT_IVL_MAX: 1000}
@@ -181,7 +178,7 @@ class Brokering:
         now = time.monotonic()
         if now - self._ticked < min(0.05, self._interval / 10):
             return
-        if now - self._ticked > self._interval + _STOOD_STILL:
+        if now - self._ticked > self._interval + STOOD_STILL:
             self._jobs.rest(now)
         self._ticked = now
         self._bury()

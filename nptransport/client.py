@@ -88,7 +88,6 @@ class Client(Requesting):
         alone = not kwargs and len(args) == 1 and not self._shared and not self._calls.outstanding
         if alone and self._leading.acquire(blocking=False):
             try:
-                self._channel.check_usable()
                 call = self._call_at_once(method, args[0], timeout)
             finally:
                 self._leading.release()
@@ -126,7 +125,7 @@ class Client(Requesting):
                 self._calls.adopt(call, number)
             self._abandon(call)
             raise
-        if first is not None and first[-8:] == head[-8:] and first[:-8] == self._result_start:
+        if first == self._result_start + head[-8:]:
             self._calls.begun += 1
             call.number, call.attempts = number, 1
             self._end(call, True, len(first))

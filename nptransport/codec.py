@@ -211,6 +211,8 @@ class BareDecoder(Decoder):
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
         self._bare: dict[Buffer, Plan] = {}
+        self.known_bare = self._bare.get
+        """The plan for metadata that was opened before, and has neither envelope nor descriptor; else None."""
 
     def open(self, metadata: Buffer) -> tuple[Plan, Envelope | None, bytes | None]:
         if type(metadata) is bytes:

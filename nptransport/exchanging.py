@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from .borrowing import Borrower
 from .channel import Channel
-from .codec import BareDecoder
+from .codec import BareDecoder, Plan
 from .lending import Lender
 from .limits import Limits
 from .protocol.parcels import Parcel, Parcels
@@ -14,11 +17,14 @@ from .sidechannel import NAME
 
 __all__ = ["Exchanging"]
 
+_SMALL = 32 * 1024  # bytes up to which the one array of a message is taken as a bytes object
 _KEPT = 60.0  # seconds, up to twice as many, that an answer waits in shared memory for a client that does not fetch it
 
 
 class Exchanging(Receiving):
     """An endpoint that sends payloads and receives others."""
+
+    _decoder: BareDecoder
 
     def _set_up_exchange(self, channel: Channel, limits: Limits, max_bytes: int, identity: bytes = b"") -> None:
         """``identity``: the routing identity under which this endpoint gets answers."""
@@ -33,6 +39,19 @@ class Exchanging(Receiving):
                 channel.destroy()
                 raise
             self._parcels = SharedParcels(limits, max_bytes, channel.on_release, self._lender)
+
+    def _fetch(self, nbytes: int) -> tuple[Plan, Sequence[Any], int]:
+        """The payload that follows a word of ``nbytes``: its plan, its parts, and the bytes of it all. DecodeError if
+        that cannot be read; what there is of the message is for the caller to drop."""
+        channel = self._channel
+        metadata = channel.take_one()
+        plan, part = self._decoder.known_bare(metadata), None
+        if plan is not None and plan.alone is not None and plan.nbytes <= _SMALL:  # a small array like one before
+            part = channel.take_one()
+            if not channel.more:
+                return plan, (part,), nbytes + len(metadata) + len(part)
+        letter = self._collect(metadata, None, nbytes, part)
+        return letter.plan, letter.parts, letter.nbytes
 
     def _address(self, parcel: Parcel, identity: bytes) -> None:
         """``parcel`` is about to be sent to ``identity``, who fetches it from shared memory if it is there."""

@@ -52,6 +52,13 @@ class Guard:
         """Whether this is a child of the process that made the endpoint."""
         return self._forks_before != _forks.count
 
+    def check_usable(self) -> None:
+        """ConnectionClosed, or MisuseError in a forked child."""
+        if self._forks_before != _forks.count:
+            self.refuse_fork()
+        if self.closing:
+            self.check_open()
+
     def enter(self, *, ending: bool = False) -> None:
         """Begin to use the socket; ConnectionClosed or MisuseError if that cannot be. ``ending``: for the last time."""
         if self.closing and not ending:

@@ -140,11 +140,6 @@ class Link(Guard, Parts):
         self._connected[real] = address
         self.addresses.append(address)
 
-    def check_usable(self) -> None:
-        """ConnectionClosed, or MisuseError in a forked child."""
-        self.check_not_forked()
-        self.check_open()
-
     def check_not_forked(self) -> None:
         if self.is_forked:
             self.refuse_fork()

@@ -24,6 +24,7 @@ from .methods import is_name
 from .protocol.calls import Call, Calls
 from .protocol.message import ClientStatistics
 from .protocol.words import Form, Reader, Word, Writer
+from .steps import STOOD_STILL
 
 __all__ = ["MAX_BYTES", "SLICE", "WINDOW_BYTES", "WINDOW_CALLS", "Requesting"]
 
@@ -32,6 +33,7 @@ WINDOW_BYTES = 2**26  # of a map: some tens of pictures
 WINDOW_CALLS = 1000
 SLICE = 0.1  # seconds after which who waits looks after the connections
 _MAX_MESSAGES = 1000
+_REMEMBERED = 256
 _LOSSES = 3  # times that a call is sent again, since memory of it or of its answer could not be had
 
 
@@ -72,6 +74,7 @@ class Requesting(Exchanging):
         self._calls = Calls()
         self._reader, self._writer = Reader(), Writer()
         self._result_start = self._writer.start("result")
+        self._names: set[str] = set()  # of methods that were called
         self._looked = 0.0
         self._lost = 0  # connections that had ended when last looked
         self._blocked = False  # whether the last message to be sent found no room
@@ -120,8 +123,8 @@ class Requesting(Exchanging):
         keep: bool,
     ) -> Call:
         self._channel.check_usable()
-        if not is_name(method):
-            raise EncodeError.at("method", f"expected a printable name of at most 256 letters, found {method!r:.80}")
+        if type(method) is not str or method not in self._names:
+            self._check_name(method)
         if len(args) == 1 and not kwargs:
             form, payload = Form.ONE, args[0]
         else:
@@ -131,6 +134,12 @@ class Requesting(Exchanging):
         except EncodeError as error:
             raise EncodeError.at(_argument_at(error.path, form), error.reason) from error.__cause__
         return Call(method, form, parcel, timeout, time.monotonic(), settle)
+
+    def _check_name(self, method: str) -> None:
+        if not is_name(method):
+            raise EncodeError.at("method", f"expected a printable name of at most 256 letters, found {method!r:.80}")
+        if len(self._names) < _REMEMBERED:
+            self._names.add(method)
 
     def _begin(self, call: Call) -> None:
         with self._lock:
@@ -183,6 +192,7 @@ class Requesting(Exchanging):
 
     def _look(self, now: float) -> None:
         """After connections that have ended, brokers that are silent, who refuses us, and calls whose time is over."""
+        stood_still = now - self._looked > SLICE + STOOD_STILL
         self._looked = now
         try:
             self._channel.look()
@@ -190,6 +200,8 @@ class Requesting(Exchanging):
             self._end_all(error)
         connections = self._channel.connections
         with self._lock:
+            if stood_still:
+                self._calls.rest(now)
             if not self._calls.beat(now):
                 warn("%s: nothing heard any more, connecting anew", self._channel)
                 self._channel.reconnect_all()
@@ -247,11 +259,11 @@ class Requesting(Exchanging):
     def _end(self, call: Call, is_result: bool, nbytes: int) -> None:
         """The answer of ``call`` is here, and its word has been taken."""
         try:
-            letter = self._collect(self._channel.take_one(), None, nbytes)
-            payload = letter.plan.payload(letter.parts)
+            plan, parts, nbytes = self._fetch(nbytes)
+            payload = plan.payload(parts)
             if is_result:
                 self._calls.results += 1
-                call.result_bytes = letter.nbytes
+                call.result_bytes = nbytes
                 call.end(payload)
                 return
             refused = _remote_error(call.method, payload)

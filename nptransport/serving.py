@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import zmq
 
 from .addresses import Addresses
 from .channel import Channel, check_positive
+from .codec import Plan
 from .connections import refused
 from .curve import Curve
 from .ending import close_at_end
@@ -24,7 +25,6 @@ from .protocol.desk import Desk, Task
 from .protocol.message import ServerStatistics
 from .protocol.parcels import Parcel, gathered
 from .protocol.words import PREFIX, Form, Reader, Word, Writer
-from .receiving import Letter
 
 __all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Answer", "Serving"]
 
@@ -184,20 +184,17 @@ class Serving(Exchanging, Offering):
     def _heed(self, peer: bytes, word: Word, nbytes: int) -> None:
         if word.kind == "call":
             method, form, attempt = word.fields
-            self._accept(Task(peer, peer, word.number, attempt, method, form, *self._arguments(nbytes)))
+            self._desk.add(Task(peer, peer, word.number, attempt, method, form, *self._arguments(nbytes)))
         elif word.kind == "cancel":
             self._desk.cancel((peer, word.number))
 
-    def _arguments(self, nbytes: int) -> tuple[Letter | DecodeError, int]:
+    def _arguments(self, nbytes: int) -> tuple[tuple[Plan, Sequence[Any]] | DecodeError, int]:
         try:
-            letter = self._collect(self._channel.take_one(), None, nbytes)
-            return letter, letter.nbytes
+            plan, parts, nbytes = self._fetch(nbytes)
+            return (plan, parts), nbytes
         except DecodeError as error:  # whose call it is, is known: that one is to hear of it
             self._malformed += 1
             return error, 0
-
-    def _accept(self, task: Task) -> None:
-        self._desk.add(task)
 
     # Handling: in any thread
 
@@ -207,15 +204,15 @@ class Serving(Exchanging, Offering):
         try:
             if isinstance(letter, DecodeError):
                 raise letter
-            payload = letter.plan.payload(letter.parts)
+            plan, parts = letter
+            payload = plan.payload(parts)
             if task.form == Form.ONE:
                 arguments: tuple[tuple[Any, ...], dict[str, Any]] = (payload,), {}
             else:
                 arguments = _read_arguments(payload)
         except DecodeError as error:
             return Failure("DecodeError", str(error), "", {})
-        own = task.method.startswith(PREFIX)
-        method = self._own_method(task.method) if own else self._methods.find(task.method)
+        method = self._methods.find(task.method) or self._own_method(task.method)
         if method is None:
             return Failure("UnknownMethod", f"there is no {task.method}; there are:", "", self._methods.signatures)
         mistake = None if task.form == Form.ONE and method.takes_one else method.mistake(*arguments)
@@ -285,7 +282,8 @@ class Serving(Exchanging, Offering):
             return True
         front = self._front(answer)
         copied = None if parcel.copied is parcel.frames else [*front, *parcel.copied]
-        self._address(parcel, task.client)
+        if parcel.lot is not None:
+            self._address(parcel, task.client)
         sent = self._channel.try_route([*front, *parcel.frames], copied)
         if not sent:
             self._take_back(parcel, task.client)

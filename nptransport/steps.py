@@ -10,13 +10,15 @@ from typing import TypeVar
 
 from .errors import Timeout
 
-__all__ = ["LOOK", "MOMENT", "PATIENCE", "Deadline", "Need", "Steps", "wait_for"]
+__all__ = ["LOOK", "MOMENT", "PATIENCE", "STOOD_STILL", "Deadline", "Need", "Steps", "wait_for"]
 
 T = TypeVar("T")
 
 LOOK = 0.01  # seconds between two looks at what nothing, or not every change of it, is announced
 MOMENT = 5e-5  # seconds: the shortest that the system can sleep takes about twice as long
 PATIENCE = 0.003  # seconds that a warm buffer is worth: what it takes to touch 8 MB of fresh memory
+
+STOOD_STILL = 0.5  # seconds between two looks, beyond what it sleeps, after which silence is nobody's fault but its own
 
 
 class Need(enum.Enum):

@@ -19,7 +19,8 @@ from .limits import Limits
 from .log import warn
 from .protocol.desk import Task
 from .protocol.words import Word
-from .serving import Answer, Serving
+from .serving import SLICE, Answer, Serving
+from .steps import STOOD_STILL
 
 __all__ = ["INTERVAL", "Working"]
 
@@ -42,7 +43,7 @@ class Working(Serving):
     ) -> Channel:
         if bind is not None or (connect is not None and not isinstance(connect, str) and len(list(connect)) != 1):
             raise AddressError("a worker connects to the one address of its broker's backend", address=str(connect))
-        self._heard = self._spoke = time.monotonic()
+        self._heard = self._spoke = self._tended = time.monotonic()
         self._lost = 0
         self._registered = False
         return channel(
@@ -99,10 +100,13 @@ class Working(Serving):
 
     def _begin_serving(self) -> None:
         self._registered = False
-        self._heard = time.monotonic()
+        self._heard = self._tended = time.monotonic()
 
     def _tend(self) -> None:
         connections, now = self._channel.connections, time.monotonic()
+        if now - self._tended > SLICE + STOOD_STILL:
+            self._heard = now  # this process stood still: what has come meanwhile is about to be read
+        self._tended = now
         if now - self._spoke < self._interval / 2 and self._registered:
             return
         connections.refresh()
@@ -110,7 +114,7 @@ class Working(Serving):
             self._lost = connections.disconnects
             self._registered = False
         if now - self._heard > self._patience:
-            self._take_in()  # while the last handlers finish, or this process stood still, nobody has looked
+            self._take_in()  # while the last handlers finish nobody has looked
         if now - self._heard > self._patience:
             self._heard = now
             if connections.count:

@@ -51,6 +51,8 @@ class Call:
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """To be called for a call that is outstanding no more."""
         self.result, self.error, self.done = result, error, True
+        if self.settle is None and error is None:
+            return  # it is about to go, and its parcel with it
         self.parcel = self.parcel.emptied()
         settle, self.settle = self.settle, None  # a future and its call would keep each other, and their client
         if settle is not None:
@@ -195,6 +197,10 @@ class Calls:
             self._heard = now
             return False
         return True
+
+    def rest(self, now: float) -> None:
+        """This process stood still; nobody else is to be blamed for the silence."""
+        self._heard = now
 
     def expired(self, now: float) -> list[Call]:
         """The calls whose time is over, to be ended by whoever asks."""

@@ -15,20 +15,17 @@ class Task:
     Args:
         peer: where the answer goes: the routing identity, empty where there is one peer only.
         client: whose call it is.
-        letter: its arguments, not opened yet; an error if they cannot be.
+        letter: its arguments, not opened yet: plan and parts; an error if they cannot be.
     """
 
-    __slots__ = ("attempt", "client", "form", "letter", "method", "nbytes", "number", "peer")
+    __slots__ = ("attempt", "client", "form", "key", "letter", "method", "nbytes", "number", "peer")
 
     def __init__(
         self, peer: bytes, client: bytes, number: int, attempt: int, method: str, form: int, letter: Any, nbytes: int
     ) -> None:
         self.peer, self.client, self.number, self.attempt = peer, client, number, attempt
         self.method, self.form, self.letter, self.nbytes = method, form, letter, nbytes
-
-    @property
-    def key(self) -> Key:
-        return self.client, self.number
+        self.key: Key = client, number
 
 
 class Desk:
