@@ -28,7 +28,9 @@ class Channel(channel.Channel):
     def __init__(self, *args: Any, **options: Any) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: set[asyncio.Future[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None  # of all that wait for no less: one for each message costs more
         self._operations = 0
+        self._ran_dry = False
         super().__init__(*args, **options)
 
     async def drive(self, steps: Steps[T], timeout: float | None) -> T:
@@ -86,7 +88,9 @@ class Channel(channel.Channel):
             await asyncio.sleep(0)
             self.check_open()
         try:
-            first = self.try_receive()
+            # Who had to wait for the last message probably has to for this one: a look is cheaper than a try in vain.
+            first = None if self._ran_dry and not self.readable() else self.try_receive()
+            self._ran_dry = first is None
             if first is None and (most is None or most > 0):
                 await self._sleep(Need.READABLE, most)
                 self.check_open()
@@ -132,7 +136,9 @@ class Channel(channel.Channel):
             loop.add_reader(self.returns, self._on_return)
         woken: asyncio.Future[None] = loop.create_future()
         self._waiting.add(woken)
-        timer = None if left is None else loop.call_later(left, _finish, woken)
+        timer = loop.call_later(left, _finish, woken) if left < _LOOK else None
+        if timer is None and self._timer is None:
+            self._timer = loop.call_later(_LOOK, self._on_time)
         try:
             if need in (Need.RELEASED, Need.WARM) and self._released.is_set():
                 self._released.clear()
@@ -155,7 +161,7 @@ class Channel(channel.Channel):
                 expected="the event loop that used it first",
                 found="another one",
             )
-        self._loop = loop
+        self._loop, self._timer = loop, None
         try:
             loop.add_reader(self._socket.fileno(), self._on_event)
         except NotImplementedError:
@@ -172,6 +178,10 @@ class Channel(channel.Channel):
         assert self._loop is not None
         assert self.returns is not None
         self._loop.remove_reader(self.returns)  # until somebody waits again
+        self._wake()
+
+    def _on_time(self) -> None:
+        self._timer = None  # until somebody waits again
         self._wake()
 
     def _wake(self) -> None:
@@ -195,6 +205,8 @@ class Channel(channel.Channel):
             self._loop.remove_reader(self._socket.fileno())
             if self.returns is not None:
                 self._loop.remove_reader(self.returns)
+            if self._timer is not None:
+                self._timer.cancel()
         super().destroy()
         self._wake()
 
