@@ -268,8 +268,13 @@ class Channel(Link):
         """A sentence on ``what`` happened at this channel, for errors."""
         connected = self.connections.refresh()
         refused = "".join(f"; refused by {address}: {why}" for address, _, why, _ in self._refusals())
+        broken_off = "".join(
+            f"; handshakes that {at} broke off: {count}; does something else listen there?"
+            for at, count in list(self.connections.broken_off.items())
+            if at not in self.connections.turned_away
+        )
         holders = f"; {self.tell_holders()}" if self.tell_holders is not None else ""
-        return f"{self}: {what}; connected to {connected}{refused}{holders}"
+        return f"{self}: {what}; connected to {connected}{refused}{broken_off}{holders}"
 
 
 def check_positive(**values: int) -> None:

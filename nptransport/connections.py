@@ -77,7 +77,8 @@ class Connections:
         self.refused_us = 0
         """How often we were refused, and libzmq gave up."""
         self._reported: Counter[str] = Counter()
-        self._hints: Counter[str] = Counter()
+        self.broken_off: Counter[str] = Counter()
+        """Addresses where connections of ours ended in the handshake, and how many in a row."""
         self._met: set[str] = set()  # where a handshake has succeeded: it is the one that was expected
         self._denied: Counter[str | None] = Counter()  # told that their key is not allowed, and about to end
         self._closed = False
@@ -145,7 +146,7 @@ class Connections:
                 self._greetings += 1
                 if address is not None:
                     self.turned_away.pop(address, None)
-                    self._hints.pop(address, None)
+                    self.broken_off.pop(address, None)
                     self._met.add(address)
                 return
 
@@ -188,9 +189,9 @@ class Connections:
             self.turned_away[address] = _MISMATCHES[self._secured], True
         elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
             self.turned_away[address] = "it does not hold to the protocol", True
-        elif self._secured is None and address not in self._met:
-            self._hints[address] += 1
-            if self._hints[address] >= _HINTS:
+        else:
+            self.broken_off[address] += 1
+            if self._secured is None and address not in self._met and self.broken_off[address] >= _HINTS:
                 why = (
                     "it ends each connection in the handshake; is its key not the one given as server=, or is it gone?"
                 )

@@ -58,7 +58,7 @@ class Subscribing(Listening):
         max_messages = messages_within(max_messages, max_bytes, limits)
         if latest:
             max_messages = min(max_messages, _LATEST_MESSAGES)
-        listed = [topics] if isinstance(topics, str) else topics
+        listed = topics if isinstance(topics, Iterable) and not isinstance(topics, str | bytes) else [topics]
         prefixes = list(dict.fromkeys(check_topic(topic) for topic in listed))
         mode = Mode.LATEST if latest else Mode.QUEUE
         self._open_frontend(channel, bind, connect, mode, len(prefixes), max_messages, limits, context, security)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -176,6 +177,20 @@ def test_who_comes_again_before_it_has_gone_is_no_second_subscriber():
     hear_all(audience, peer.subscriptions(), None, wanted=False)
     assert audience.count(b"a") == 0
     assert audience.outlets == {}
+
+
+@pytest.mark.parametrize("end", [None, 5], ids=["left", "withdrawn"])
+def test_who_asks_twice_for_the_same_counts_once(end):
+    """ZeroMQ passes on each subscription, and withdraws them at once."""
+    audience = Audience()
+    hear_all(audience, [b"a", b"a", b"ab", b""], 5)
+    assert audience.count(b"a") == 2
+    hear_all(audience, [b"a"], 6)
+    assert audience.count(b"a") == 3
+    hear_all(audience, [b"a", b"ab", b""], end, wanted=False)
+    assert audience.count(b"a") == 1
+    hear_all(audience, [b"a"], 6, wanted=False)
+    assert (audience.count(b"a"), audience.prefixes()) == (0, set())
 
 
 def test_what_was_dropped_for_those_who_have_left_stays_counted():

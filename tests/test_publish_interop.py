@@ -112,6 +112,14 @@ def test_a_plain_subscriber_changes_its_mind(face, address, plain, late):
     assert socket.recv_multipart()[0] == b"b"
 
 
+def test_a_plain_subscriber_that_asks_twice_leaves_once(face, plain):
+    publisher = face.publisher(bind="tcp://127.0.0.1:*")
+    socket = plain(zmq.SUB, publisher.address, ["a", "a", "a"])
+    publisher.wait_for_subscribers(1, topic="a", timeout=30)
+    socket.close()
+    wait_until(lambda: "plain" not in publisher.statistics().subscribers)
+
+
 # Publishers of pyzmq
 
 

@@ -250,3 +250,24 @@ def test_endpoints_that_nobody_closes_end_without_a_word(wire, spawn):
     child = spawn(FORGETFUL, wire)
     assert child.hear() == "[100000, 100000]"
     assert (child.wait(), child.errors) == (0, "")
+
+
+@pytest.mark.parametrize("topics", [None, 3, b"camera/", ["camera/", b"lidar"]], ids=repr)
+def test_who_subscribes_to_what_is_no_text(face, address, topics):
+    found = type(topics[1] if isinstance(topics, list) else topics).__name__
+    with pytest.raises(npt.EncodeError, match=f"topic: expected a text, found {found}"):
+        face.subscriber(connect=address, topics=topics)
+
+
+def test_a_subscriber_at_an_address_of_another_kind(face):
+    """ZeroMQ ends the handshake of two that do not fit: who waits is told where."""
+    consumer = face.consumer(bind="tcp://127.0.0.1:*")
+    subscriber = face.subscriber(connect=consumer.address)
+
+    def told():
+        with pytest.raises(npt.Timeout) as caught:
+            subscriber.recv(timeout=0.05)
+        return f"handshakes that {consumer.address} broke off" in str(caught.value)
+
+    wait_until(told)
+    assert wait_until(lambda: consumer.statistics().refused)

@@ -27,8 +27,10 @@ class Channel(channel.Channel):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._at: int | None = None  # the socket's descriptor, which the loop watches
         self._waiting: set[asyncio.Future[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None  # of all that wait for no less: one for each message costs more
         self._operations = 0
         self._watched: set[int] = set()
+        self._ran_dry = False
         super().__init__(*args, **options)
 
     async def drive(self, steps: Steps[T], timeout: float | None) -> T:
@@ -86,7 +88,10 @@ class Channel(channel.Channel):
             await asyncio.sleep(0)
             self.check_open()
         try:
-            first = self.try_receive()
+            # Who had to wait for the last message probably has to for this one: a look is cheaper than a try in vain.
+            dry = self._ran_dry and not self.lanes and not self.readable()
+            first = None if dry else self.try_receive()
+            self._ran_dry = first is None
             if first is None and (most is None or most > 0):
                 await self._sleep(Need.READABLE, most)
                 self.check_open()
@@ -135,7 +140,9 @@ class Channel(channel.Channel):
                 self._watch(descriptor)
         woken: asyncio.Future[None] = loop.create_future()
         self._waiting.add(woken)
-        timer = None if left is None else loop.call_later(left, _finish, woken)
+        timer = loop.call_later(left, _finish, woken) if left < _LOOK else None
+        if timer is None and self._timer is None:
+            self._timer = loop.call_later(_LOOK, self._on_time)
         try:
             if need in (Need.RELEASED, Need.WARM) and self._released.is_set():
                 self._released.clear()
@@ -158,7 +165,7 @@ class Channel(channel.Channel):
                 expected="the event loop that used it first",
                 found="another one",
             )
-        self._loop = loop
+        self._loop, self._timer = loop, None
         try:
             watched = self.descriptor
             loop.add_reader(watched, self._on_event)
@@ -192,6 +199,10 @@ class Channel(channel.Channel):
         self._unwatch(descriptor)  # until somebody waits again
         self._wake()
 
+    def _on_time(self) -> None:
+        self._timer = None  # until somebody waits again
+        self._wake()
+
     def _unwatch(self, descriptor: int) -> None:
         if descriptor in self._watched:
             self._watched.discard(descriptor)
@@ -218,6 +229,8 @@ class Channel(channel.Channel):
         self._stop_watching()
         for descriptor in list(self._watched):
             self._unwatch(descriptor)
+        if self._timer is not None and self._loop is not None and not self._loop.is_closed():
+            self._timer.cancel()
         super().destroy()
         self._wake()
 

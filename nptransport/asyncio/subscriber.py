@@ -69,15 +69,15 @@ class Subscriber(Subscribing):
         if self._latest is not None:
             return await self._wait_for_latest(self._latest, timeout, copy, out)
         channel = self._channel
-        deadline = Deadline(timeout, channel.situation)
-        received = self._take_kept(copy, out)
+        deadline = None if timeout is None else Deadline(timeout, channel.situation)
+        received = None if self._kept is None else self._take_kept(copy, out)
         while received is None:
             first = await channel.receive_or_give_up(WATCH if timeout is None else min(WATCH, timeout))
             if first is None:
                 self._watch()
             elif (arrival := self._take(first)) is not None:
                 received = self._open(arrival, copy, out)
-            if received is None:
+            if received is None and deadline is not None:
                 timeout = deadline.left(Need.READABLE)
         return received
 

@@ -130,6 +130,7 @@ class Audience:
         """Raised with each change."""
         self._lost = dict.fromkeys(_LOSSES, 0)  # of those who have left
         self._asked: Counter[bytes] = Counter()  # prefixes without a tag, whoever it was
+        self._asked_on: dict[bytes, list[int]] = {}  # the connections that each of them was asked for on, the last last
         self._copies: dict[bytes, Counter[bytes]] = {}  # those of ours, by number, some before they have said who it is
         self._announced: Counter[bytes] = Counter()  # the same, all together
         self._hidden: dict[bytes, Counter[bytes]] = {}
@@ -173,6 +174,8 @@ class Audience:
         return Reaction([(wanted, prefix)])
 
     def _hear_plain(self, wanted: bool, prefix: bytes, connection: int | None) -> Reaction:
+        if self._is_known(wanted, prefix, connection):
+            return Reaction([])  # said twice, and will be withdrawn once
         self._count(self._asked, wanted, prefix)
         self._tell_plain(prefix)
         # One of ours asks for its copy, too, and that is what it gets. ZeroMQ repeats subscriptions in any order.
@@ -182,6 +185,22 @@ class Audience:
         # What stands for everything may be a prefix of its own, too, and has to stay then.
         keep = _EVERYTHING if self._asked[b""] else self._asked
         return Reaction([each for each in self._apply(False, prefix) if each[1] not in keep])
+
+    def _is_known(self, wanted: bool, prefix: bytes, connection: int | None) -> bool:
+        """Whether ``connection`` has asked for ``prefix`` before; notes that it has, or does no more."""
+        known = self._asked_on.setdefault(prefix, [])
+        if wanted:
+            if connection in known:
+                return True
+            if connection is not None:
+                known.append(connection)
+        elif connection in known:
+            known.remove(connection)
+        else:  # one that has ended, which is not told; probably the one that was there first
+            del known[:1]
+        if not known:
+            del self._asked_on[prefix]
+        return False
 
     def _hear_self(self, wanted: bool, number: bytes, rest: bytes, prefix: bytes, connection: int | None) -> Reaction:
         if not rest or rest[0] not in set(Mode):
