@@ -76,7 +76,11 @@ class Channel(Guard, Parts):
         self._released = threading.Event()
         Guard.__init__(self)
         self.addresses: list[str] = []
-        Parts.__init__(self, _open_socket(context or zmq.Context.instance(), kind))
+        context = context or zmq.Context.instance()
+        try:
+            Parts.__init__(self, context.socket(kind))
+        except zmq.ZMQError as error:
+            raise _no_socket(context, error) from None
         self._bound: list[str] = []
         self._connected: dict[str, str] = {}  # as libzmq was told, and as we were
         self._door: Door | None = None
@@ -94,6 +98,9 @@ class Channel(Guard, Parts):
                 self._bind(address)
             for address in to_connect:
                 self._connect(address)
+        except zmq.ZMQError as error:
+            self.destroy()
+            raise _no_socket(context, error) from None
         except BaseException:
             self.destroy()
             raise
@@ -460,11 +467,8 @@ class Channel(Guard, Parts):
         return ", ".join(self.addresses) or "endpoint"
 
 
-def _open_socket(context: zmq.Context[Any], kind: int) -> zmq.Socket[Any]:
-    try:
-        return context.socket(kind)
-    except zmq.ZMQError as error:
-        raise TransportError(f"no socket in {context!r}: {error}; give another as context=") from None
+def _no_socket(context: zmq.Context[Any], error: zmq.ZMQError) -> TransportError:
+    return TransportError(f"no socket in {context!r}: {error}; give another one as context=")
 
 
 def _on_refusal(channel: Channel | None, key: str, address: str, problems: list[str]) -> None:
