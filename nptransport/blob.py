@@ -32,6 +32,7 @@ _LOOKS_LIKE = (
     (b"\x89HDF", "an HDF5 file", "h5py"),
     (b"{", "JSON", "json.loads(blob)"),
 )
+_PICKLED_AS_TEXT = b"cnumpy"  # how an array begins in the first protocols of pickle
 
 
 def dumps(payload: Any, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
@@ -100,7 +101,7 @@ def _look(start: bytes) -> tuple[str, str]:
     for signature, what, instead in _LOOKS_LIKE:
         if start.startswith(signature):
             return what, f"read it with {instead}" if "(" in instead or " " not in instead else f"use {instead}"
-    if len(start) >= 2 and start[0] == 0x80 and 2 <= start[1] <= 5:
+    if (len(start) >= 2 and start[0] == 0x80 and 2 <= start[1] <= 5) or start.startswith(_PICKLED_AS_TEXT):
         return "a pickle", "nptransport never unpickles; load it where you trust it and send the arrays"
     if start[1:5] == b"\xa3npt":
         return "the metadata part of a message", "for a list of frames call decode"

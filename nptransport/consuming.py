@@ -135,7 +135,7 @@ class Consuming(Receiving):
         if out is not None:
             try:
                 copy_into(out, payload)
-            except DecodeError:
+            except Exception:
                 self._kept.append(letter)
                 raise
             payload = out

@@ -44,7 +44,11 @@ class Link(Guard, Parts):
             )
         Guard.__init__(self)
         self.addresses: list[str] = []
-        Parts.__init__(self, _open_socket(context or zmq.Context.instance(), kind))
+        context = context or zmq.Context.instance()
+        try:
+            Parts.__init__(self, context.socket(kind))
+        except zmq.ZMQError as error:
+            raise _no_socket(context, error) from None
         self._bound: list[str] = []
         self._connected: dict[str, str] = {}  # as libzmq was told, and as we were
         self._door: Door | None = None
@@ -74,6 +78,9 @@ class Link(Guard, Parts):
                 self._bind(address)
             for address in to_connect:
                 self._connect(address)
+        except zmq.ZMQError as error:
+            self.destroy()
+            raise _no_socket(self._socket.context, error) from None
         except BaseException:
             self.destroy()
             raise
@@ -267,11 +274,8 @@ class Link(Guard, Parts):
         return ", ".join(self.addresses) or "endpoint"
 
 
-def _open_socket(context: zmq.Context[Any], kind: int) -> zmq.Socket[Any]:
-    try:
-        return context.socket(kind)
-    except zmq.ZMQError as error:
-        raise TransportError(f"no socket in {context!r}: {error}; give another as context=") from None
+def _no_socket(context: zmq.Context[Any], error: zmq.ZMQError) -> TransportError:
+    return TransportError(f"no socket in {context!r}: {error}; give another one as context=")
 
 
 def _on_refusal(link: Link | None, key: str, address: str, problems: list[str]) -> None:

@@ -59,7 +59,7 @@ class Deadline:
         if self._at is None or self._timeout is None:
             return None
         left = self._at - time.monotonic()
-        if left <= 0:
+        if not left > 0:  # nor if it is no number
             raise Timeout(self._situation(f"waited {self._timeout:g} s for {need.value}"), seconds=self._timeout)
         return left
 

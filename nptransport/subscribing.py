@@ -172,7 +172,7 @@ class Subscribing(Listening):
         if out is not None:
             try:
                 copy_into(out, payload)
-            except DecodeError:
+            except Exception:
                 self._kept = arrival
                 raise
             payload = out

@@ -13,7 +13,8 @@
     {"masked": {data, mask, fill, hard}}
 
 ``dtype`` is the descriptor on the wire. ``elements`` are nested lists, last index innermost, of any order in memory.
-Elements: datetime64 and timedelta64 are their count of units, structures lists, and bytes what has no other notation.
+Elements: datetime64 and timedelta64 are their count of units, structures lists, a missing string null, and bytes what
+has no other notation.
 """
 
 from __future__ import annotations

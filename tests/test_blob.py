@@ -123,7 +123,7 @@ def test_what_is_no_blob_is_called_by_its_name(blob, found, advice):
     assert advice in text
 
 
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("protocol", range(6))
 def test_a_pickle_is_named_and_not_loaded(protocol):
     text = refusal(pickle.dumps(ARRAY, protocol=protocol))
     assert "found a pickle" in text

@@ -148,6 +148,14 @@ def test_files_that_hold_nothing_to_send(tmp_path: Path) -> None:
         assert expected in complaint("send", *NOWHERE, tmp_path / name, tmp_path / "good.npy")
 
 
+def test_a_picture_that_is_none_is_refused_in_words(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
+    said = complaint("send", *NOWHERE, tmp_path / "a.png")
+    assert "decoded" in said
+    assert "Errno" not in said
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.npy")

@@ -129,6 +129,21 @@ def test_a_receiver_that_dies_is_noticed(tmp_path: Path, long: Path) -> None:
     assert "broke off" in send.stderr
 
 
+def test_what_a_receiver_leaves_that_is_killed_is_swept_by_the_next(tmp_path: Path, long: Path) -> None:
+    with receiver(tmp_path) as recv, sender(tmp_path, "--connect", recv.address, *SLOWLY, long) as send:
+        again = ["recv", "--bind", "tcp://127.0.0.1:*", "--out", recv.folder, "--timeout", "0.1"]
+        wait_until(lambda: amid(recv))
+        assert "removed" not in run(*again).stderr
+        (left,) = recv.names()  # what somebody is writing stays
+        recv.process.kill()
+        assert send.wait() == 1
+    others = sorted([".long.npy.part", ".other.part", left[1:]])
+    for name in others:
+        (recv.folder / name).touch()
+    assert f"removed {left}, left by a recv that was killed" in run(*again).stderr
+    assert recv.names() == others
+
+
 def test_a_file_that_does_not_fit_is_removed_and_the_others_are_written(
     tmp_path: Path, long: Path, small: Path
 ) -> None:

@@ -112,3 +112,11 @@ def test_a_context_that_has_come_to_its_end(face, context: zmq.Context) -> None:
     context.term()
     with pytest.raises(npt.TransportError, match="context="):
         face.consumer(context=context, **BIND)
+
+
+@pytest.mark.parametrize("sockets", [1, 2])
+def test_a_context_without_room(face, context: zmq.Context, sockets: int) -> None:
+    """An endpoint needs two, and says so whichever of them cannot be had."""
+    context.set(zmq.MAX_SOCKETS, sockets)
+    with pytest.raises(npt.TransportError, match="context="):
+        face.consumer(context=context, **BIND)

@@ -128,6 +128,13 @@ def test_recv_times_out(face, address, seconds):
     assert (caught.value.seconds, isinstance(caught.value, TimeoutError)) == (seconds, True)
 
 
+def test_a_timeout_that_is_no_number_has_passed(face, address):
+    producer, consumer = face.producer(bind=address), face.consumer(connect="tcp://127.0.0.1:9")
+    for use in (lambda: producer.send(np.zeros(4), timeout=float("nan")), lambda: consumer.recv(timeout=float("nan"))):
+        with pytest.raises(npt.Timeout):
+            use()
+
+
 @pytest.mark.parametrize("seconds", [0, 0.05])
 def test_send_times_out_while_nobody_is_there(face, address, seconds):
     producer = face.producer(bind=address)
@@ -297,3 +304,11 @@ def test_what_does_not_fit_is_kept(face, address, payload, out):
     assert all(array.flags.writeable for array in arrays_in(message.payload))
     assert indices(consumer, 1) == [2]
     assert (consumer.statistics().messages, consumer.statistics().malformed) == (2, 0)
+
+
+def test_an_out_that_is_no_array_loses_nothing(face, address):
+    producer, consumer = face.pair(address)
+    producer.send(np.array(1))
+    with pytest.raises(AttributeError):
+        consumer.recv(out="no array")
+    assert consumer.recv() == 1

@@ -23,6 +23,7 @@ from ..options import (
 from ..report import Report
 from ..signals import interruptible
 from ..transfer.intake import Intake
+from ..transfer.partfile import sweep
 from ..transfer.receiving import Receiving
 
 __all__ = ["command"]
@@ -72,6 +73,8 @@ def command(
         if bind:
             for address in consumer.addresses:
                 report.listening(address)
+        for name in sweep(out):
+            report.note(f"removed {name}, left by a recv that was killed")
         lookup = Lookup(connect)
         receiving = Receiving(out, report, overwrite=overwrite, verify=verify)
         intake = Intake(consumer, receiving, report, interruption, timeout=timeout, count=count, forever=forever)

@@ -88,4 +88,5 @@ def _open(path: str, plugin: str) -> Any:
 
 
 def _say(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    said = getattr(error, "strerror", None) or str(error)  # FFmpeg's numbers tell nobody anything
+    return " ".join(said.split()) or type(error).__name__
