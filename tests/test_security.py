@@ -13,6 +13,7 @@ from faces import PATIENCE, as_zmq_knows_it, face_fixture, knows, new_wire_fixtu
 from test_junk_peers import STRANGERS, visit
 
 import nptransport as npt
+from nptransport import connections as connections_module
 from nptransport.connections import Connections
 
 GOOD = [bytes(frame) for frame in npt.encode(np.array(-1))]
@@ -540,6 +541,26 @@ def test_thousands_of_refusals_do_not_fill_the_log(face, keys, intrude, caplog):
     lines = [record.getMessage() for record in caplog.records if "is not allowed" in record.getMessage()]
     assert len(lines) < 40
     assert "not said" in lines[-1]
+
+
+def test_somebody_comes_while_it_closes(keys, monkeypatch):
+    """The doorkeeper's thread takes in who comes and goes, while another one parts from all."""
+    consumer = npt.Consumer(bind="tcp://127.0.0.1:0", security=keys.serve())
+    with npt.Producer(connect=consumer.address, security=keys.come()) as producer:
+        producer.send(np.array(1))
+        assert consumer.recv(timeout=PATIENCE) == 1
+        wait_until(lambda: consumer.statistics().connections)
+        live, shut, others = consumer._channel.connections._live, connections_module._shut, iter(range(10**6, 10**7))
+
+        def meanwhile(descriptor, *, both):
+            live[next(others)] = next(iter(live.values()))
+            return shut(descriptor, both=both)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(connections_module, "_shut", meanwhile)
+            assert consumer._channel.connections.end_ours() == 1
+        live.pop(10**6)
+        consumer.close()
 
 
 def test_secrets_show_nowhere(face, wire, keys, caplog, tmp_path):
