@@ -27,11 +27,11 @@ from .methods import Call, Methods, current_call
 from .producer import Producer
 from .protocol.handle import SendHandle
 from .protocol.ledger import StreamStatistics
-from .protocol.message import (
+from .protocol.message import Message
+from .protocol.statistics import (
     BrokerStatistics,
     ClientStatistics,
     ConsumerStatistics,
-    Message,
     ProducerStatistics,
     ProxyStatistics,
     PublisherStatistics,

@@ -24,7 +24,7 @@ from .limits import DEFAULT_LIMITS, Limits
 from .log import warn
 from .memory.allocator import keep_freed_memory
 from .protocol.jobs import Jobs, Out
-from .protocol.message import BrokerStatistics
+from .protocol.statistics import BrokerStatistics
 from .protocol.words import PREFIX, Reader, Word, Writer
 from .service import Service
 from .steps import STOOD_STILL, Need, Steps

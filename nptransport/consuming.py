@@ -19,7 +19,7 @@ from .ending import close_at_end
 from .errors import DecodeError
 from .limits import Limits
 from .protocol.inbox import Inbox
-from .protocol.message import ConsumerStatistics
+from .protocol.statistics import ConsumerStatistics
 from .receiving import Letter, Received, Receiving, copy_into, messages_within
 from .repeats import Repeat, Repeats
 

@@ -13,8 +13,8 @@ from .lending import Lender
 from .memory.leases import Leases
 from .protocol.audience import PATIENCE, PATIENCE_EARNED, Audience, Outlet, Route
 from .protocol.copies import begin, parts_of
-from .protocol.message import SubscriberState
 from .protocol.program import Parcel
+from .protocol.statistics import SubscriberState
 from .protocol.tags import Mode, Position, Word
 from .steps import wait_for
 

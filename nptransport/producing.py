@@ -18,8 +18,8 @@ from .layout import Lent, shaped
 from .limits import Limits
 from .log import warn
 from .protocol.handle import FREE, SendHandle
-from .protocol.message import ProducerStatistics
 from .protocol.outbox import Outbox
+from .protocol.statistics import ProducerStatistics
 from .sharing import LOOK, Sharing
 from .steps import Need, Steps
 

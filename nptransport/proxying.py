@@ -17,9 +17,9 @@ from .curve import Curve
 from .errors import DecodeError
 from .limits import DEFAULT_LIMITS, Limits
 from .listening import Listening
-from .protocol.message import ProxyStatistics
 from .protocol.program import Parcel, check_topic
 from .protocol.relay import Line, Relay
+from .protocol.statistics import ProxyStatistics
 from .protocol.tags import Kind, Mode, Word, tag
 from .receiving import Letter
 

@@ -20,8 +20,8 @@ from .lending import Lender
 from .limits import DEFAULT_LIMITS, Limits
 from .protocol.copies import begin, whole
 from .protocol.handle import FREE, SendHandle
-from .protocol.message import PublisherStatistics
 from .protocol.program import Parcel, Program, Topic, check_topic
+from .protocol.statistics import PublisherStatistics
 from .steps import Need, Steps
 
 __all__ = ["Publishing"]

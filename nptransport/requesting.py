@@ -22,7 +22,7 @@ from .limits import Limits
 from .log import warn
 from .methods import is_name
 from .protocol.calls import Call, Calls
-from .protocol.message import ClientStatistics
+from .protocol.statistics import ClientStatistics
 from .protocol.words import Form, Reader, Word, Writer
 from .steps import STOOD_STILL
 

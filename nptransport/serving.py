@@ -22,8 +22,8 @@ from .limits import Limits
 from .log import warn
 from .methods import Failure, Method, Methods, Offering, set_current_call
 from .protocol.desk import Desk, Task
-from .protocol.message import ServerStatistics
 from .protocol.parcels import Parcel, gathered
+from .protocol.statistics import ServerStatistics
 from .protocol.words import PREFIX, Form, Reader, Word, Writer
 
 __all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Answer", "Serving"]

@@ -20,8 +20,8 @@ from .latest import Arrival, Latest
 from .limits import Limits
 from .listening import Listening
 from .protocol.ledger import Ledger
-from .protocol.message import SubscriberStatistics
 from .protocol.program import check_topic
+from .protocol.statistics import SubscriberStatistics
 from .protocol.tags import Mode, Word
 from .receiving import Received, copy_into, messages_within
 from .service import weakly

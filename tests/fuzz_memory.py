@@ -14,7 +14,7 @@ import numpy as np
 from fuzz_invariant import Frames, Violation, judge, refused, timed
 
 import nptransport as npt
-from nptransport import borrowing, sidechannel
+from nptransport import creditor, sidechannel
 from nptransport.descriptor import Descriptor, Piece, read_descriptor, split_entry, write_entry
 from nptransport.lanes import Lanes
 from nptransport.layout import lay_out
@@ -65,7 +65,7 @@ class Borrowed:
         with ours, theirs:
             theirs.setblocking(False)
             ours.setblocking(False)
-            lender = borrowing._Lender(ours)
+            lender = creditor.Creditor(ours)
             lender._segments[1] = self._mapping
             words = {self._open(lender, frame) for frame in frames[:3]}
             said = theirs.recv(2**16) if any(word != "malformed" for word in words) else b""
@@ -127,7 +127,7 @@ def records(frames: Frames) -> str:
     with ours, theirs, open(os.devnull, "rb") as nothing:
         ours.setblocking(False)
         lanes = Lanes(lambda descriptor: None)
-        lender = borrowing._Lender(ours, lanes)
+        lender = creditor.Creditor(ours, lanes)
         for index, frame in enumerate(frames[:16]):
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has cut us off
                 if frame and index % 4 == 3:

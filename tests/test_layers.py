@@ -39,6 +39,7 @@ LAYERS = [
     },
     {
         "protocol.message",
+        "protocol.statistics",
         "protocol.audience",
         "protocol.copies",
         "protocol.words",
@@ -50,8 +51,8 @@ LAYERS = [
     {"protocol.relay", "protocol.window", "progress", "replies"},
     {"addresses", "guard", "steps", "ending", "service", "keys", "lanes", "waking"},
     {"connections", "parts", "curve", "sidechannel"},
-    {"doorkeeper", "readers", "borrowing", "layout"},
-    {"stock"},
+    {"doorkeeper", "readers", "creditor", "layout"},
+    {"stock", "borrowing"},
     {"lending", "link"},
     {"channel", "shares"},
     {"asyncio.channel", "endpoint", "distributing"},

@@ -80,7 +80,7 @@ FORGERIES = {
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_forged_descriptors(ends, forgery, monkeypatch):
     if forgery == "a segment that is not there":
-        monkeypatch.setattr("nptransport.borrowing._PATIENCE", 0.5)  # nobody ever offers it
+        monkeypatch.setattr("nptransport.creditor.PATIENCE", 0.5)  # nobody ever offers it
     producer, consumer, forger = ends
     producer.send(np.arange(SIZE))
     held = consumer.recv(timeout=PATIENCE)

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .message import BrokerStatistics, WorkerState
 from .records import Client, Job, Key, Worker
+from .statistics import BrokerStatistics, WorkerState
 from .words import Word, Writer
 
 __all__ = ["Jobs", "Out"]
