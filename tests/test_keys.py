@@ -244,7 +244,7 @@ def test_no_error_quotes_what_may_be_a_secret(pair, tmp_path, text, secret):
     assert SECRET[:10].lower() not in told.lower()
 
 
-@pytest.mark.parametrize("given", [f"{SECRET}x", SECRET[:-1]])
+@pytest.mark.parametrize("given", [f"{SECRET}x", SECRET[:-1]], ids=["longer", "shorter"])
 def test_nor_where_a_public_key_is_wanted(given):
     for make in (
         lambda: npt.Curve.client(server=given),

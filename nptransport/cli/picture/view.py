@@ -24,6 +24,7 @@ _FRAME = 1 / 15  # seconds between pictures, at least
 _CAPTION = 0.5  # seconds between captions: the age in it grows
 _LINES = 1.0  # the same where there is no terminal
 _CAPTION_LINES = 2
+_LONG = 0.5  # seconds that no picture takes
 
 
 class View:
@@ -64,12 +65,15 @@ class View:
 
     def save(self, path: str) -> None:
         """One picture, into the file ``path``."""
-        for message in self._newest():
+        for attempt, message in enumerate(self._newest()):
+            begun = time.monotonic()
             try:
                 shown = show(message.payload, self._path)
                 data, scaling = shown.save()
             except NothingToShow as error:
                 raise _stop(message, error) from None
+            if not attempt and time.monotonic() - begun > _LONG:
+                continue  # what draws was imported meanwhile, and there is something newer
             with open(path, "wb") as file:
                 file.write(data)
             click.echo(f"{path}: {self._caption(message, shown, scaling)}")
