@@ -1,6 +1,6 @@
 """What it costs to tell another process that something lies in shared memory, by the ways there are.
 
-    python benchmarks/wakeups.py [--messages 20000] [--rounds 5]
+    python benchmarks/wakeups.py [--size 1000000] [--messages 20000] [--rounds 5]
 
 Each way hands over notices of 150 bytes, as a message in shared memory needs them, from one process to another:
 
@@ -9,7 +9,8 @@ Each way hands over notices of 150 bytes, as a message in shared memory needs th
     eventfd   a ring in shared memory; who finds it empty sleeps on an eventfd, and is woken only then
     spin      the same, and who waits never sleeps
 
-alone, and with the work around them that an array of 1 MB makes: one copy before, one look at every element after.
+alone, and with the work around them that an array of ``--size`` bytes makes: one copy before, one look at every element
+after.
 Nothing here checks, numbers or counts anything, and one reader is all that there can be: these are bounds, not offers.
 The table gives microseconds a notice, medians over the rounds, in which everyone has one turn.
 """
@@ -27,9 +28,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import zmq
+from streaming import copies_per_second
 
 NOTICE = b"n" * 150
-SIZE = 1_000_000
 SLOTS = 4  # arrays on their way
 ENTRIES = 64  # of the ring
 ENTRY = 256
@@ -98,17 +99,17 @@ def ways(folder: str) -> Iterator[tuple[str, Callable[[], Put], Callable[[], Tak
         yield name, lambda ring=ring: ring.put, lambda ring=ring: ring.take
 
 
-def turn(put_end: Callable[[], Put], take_end: Callable[[], Take], messages: int, *, work: bool) -> float:
-    """Microseconds a notice."""
-    memory = mmap.mmap(-1, SLOTS * SIZE + 4096)
-    free = np.frombuffer(memory, np.uint64, 1, SLOTS * SIZE)  # slots that have been read
-    slots = [np.frombuffer(memory, np.uint8, SIZE, index * SIZE) for index in range(SLOTS)]
-    source = np.ones(SIZE, np.uint8)
+def turn(put_end: Callable[[], Put], take_end: Callable[[], Take], messages: int, size: int) -> float:
+    """Microseconds a notice; ``size``: bytes of the array that each is of, 0 for none."""
+    memory = mmap.mmap(-1, 4096 + SLOTS * size)
+    free = np.frombuffer(memory, np.uint64, 1)  # slots that have been read
+    slots = [np.frombuffer(memory, np.uint8, size, 4096 + index * size) for index in range(SLOTS)]
+    source = np.ones(size, np.uint8)
     writer = os.fork()
     if not writer:
         put = put_end()
         for number in range(messages):
-            if work:
+            if size:
                 while number - int(free[0]) >= SLOTS:
                     os.sched_yield()
                 np.copyto(slots[number % SLOTS], source)
@@ -119,7 +120,7 @@ def turn(put_end: Callable[[], Put], take_end: Callable[[], Take], messages: int
     start = 0.0
     for number in range(messages):
         take()
-        if work:
+        if size:
             slots[number % SLOTS].max()
             free[0] = number + 1
         if number == messages // 10:
@@ -131,23 +132,20 @@ def turn(put_end: Callable[[], Put], take_end: Callable[[], Take], messages: int
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=1_000_000)
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    took: dict[tuple[str, bool], list[float]] = {}
+    took: dict[tuple[str, int], list[float]] = {}
     for _ in range(options.rounds):
-        for work in (False, True):
+        for size in (0, options.size):
             with tempfile.TemporaryDirectory(prefix="npt") as folder:
                 for name, put_end, take_end in ways(folder):
-                    took.setdefault((name, work), []).append(turn(put_end, take_end, options.messages, work=work))
-    source, target = np.ones(SIZE, np.uint8), np.ones(SIZE, np.uint8)
-    start = time.perf_counter()
-    for _ in range(1000):
-        np.copyto(target, source)
-    print(f"np.copyto of 1 MB, warm: {(time.perf_counter() - start) * 1000:.1f} us")
-    for (name, work), turns in took.items():
-        kind = "with 1 MB copied and read" if work else "alone"
-        print(f"{name:8} {kind:26} {statistics.median(turns):7.1f} us  [{min(turns):.1f} to {max(turns):.1f}]")
+                    took.setdefault((name, size), []).append(turn(put_end, take_end, options.messages, size))
+    print(f"np.copyto of {options.size:,} bytes, warm: {1e6 / copies_per_second(options.size):.1f} us")
+    for (name, size), turns in took.items():
+        kind = f"with {size:,} bytes copied and read" if size else "alone"
+        print(f"{name:8} {kind:36} {statistics.median(turns):7.1f} us  [{min(turns):.1f} to {max(turns):.1f}]")
 
 
 if __name__ == "__main__":

@@ -204,7 +204,9 @@ class Producing(Sharing):
 
     def _flushing(self) -> Steps[None]:
         """Until everything that was sent has left this process, as far as that can be known."""
+        sent = self._outbox.messages
         yield from self._draining()
+        self._settled_at = max(self._settled_at, sent)  # whoever leaves from now on, had it
         while self._lender is not None and self._lender.awaits():
             yield Need.RELEASED
 

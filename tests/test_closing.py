@@ -326,3 +326,16 @@ def test_what_is_forgotten_is_closed_with_its_thread(new_address, kind):
     assert set(services()) > before
     del endpoint
     wait_until(lambda: set(services()) <= before)
+
+
+def test_a_consumer_that_leaves_after_a_flush_has_had_everything(face, address, caplog):
+    producer, consumer = face.pair(address)
+    for number in range(3):
+        producer.send(np.full(100_000, number))
+    got = [consumer.recv()[0] for _ in range(3)]
+    producer.flush()
+    consumer.close()
+    wait_until(lambda: producer._channel.connections.refresh() == 0)  # seen by somebody else than who closes
+    assert producer.close() == 0
+    assert got == [0, 1, 2]
+    assert not caplog.messages

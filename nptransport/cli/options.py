@@ -34,7 +34,7 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SMALLEST_LIMIT = 2**17
-_OURS = re.compile(r"tcp://(127\.|localhost:|lo:|\[::1\])")
+_OURS = re.compile(r"tcp://(127(\.\d{1,3}){3}|localhost|lo|\[::1\]):")
 
 
 def address_options(function: F) -> F:
