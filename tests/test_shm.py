@@ -273,7 +273,7 @@ def test_what_the_dead_held_comes_back(address, spawn):
             reader.kill()
             wait_until(lambda before=before: producer.statistics().disconnects > before)
             last = npt.Consumer(connect=address)
-            # Or it may be given to the dead: libzmq tells of an end before it has come to it, but not of who comes next.
+            # Or the dead may be given it: libzmq tells of an end before it has come to it, but not of who comes next.
             wait_until(lambda: producer.statistics().connections == 1)
             producer.send(np.full(SIZE, -1), timeout=PATIENCE)
             while last.recv(timeout=PATIENCE)[0] != -1:
