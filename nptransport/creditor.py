@@ -13,6 +13,7 @@ import weakref
 from typing import Any
 
 from .descriptor import KEY, Descriptor
+from .ending import close_at_end
 from .errors import DecodeError, MemoryLost
 from .lanes import Lanes
 from .memory.segments import Mapping
@@ -167,6 +168,7 @@ class Creditor:
             self._segments.clear()
             if self._held:
                 _leaving.add(self)
+                close_at_end(self)
             self._say(LEAVE)
             deadline = time.monotonic() + _LAST_WORDS
             while self._unsaid or self._rest:  # the sender is to know what has been read
@@ -176,6 +178,10 @@ class Creditor:
                 self._speak()
             if not self._held:
                 self.cut()
+
+    def _close_blocking(self) -> None:
+        """The program ends. Nothing more is said; the system ends the connection, when what is held has gone, too."""
+        self._connection.detach()
 
     def release(self, generation: int) -> None:
         """Nobody looks at that message any more. May be called from any thread."""
