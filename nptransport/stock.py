@@ -132,8 +132,10 @@ class Stock:
 
     def _grow(self, nbytes: int) -> Slot | None:
         segment, gone = self._slots.grow(nbytes)
-        for each in gone:
-            self._readers.withdraw(each)
+        for slot in gone:
+            self._claims.drop(slot.generation)
+        for withdrawn in {slot.segment.number: slot.segment for slot in gone}.values():
+            self._readers.withdraw(withdrawn)
         if segment is None:
             return None
         self._readers.offer(segment)

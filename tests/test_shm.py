@@ -504,3 +504,12 @@ def test_through_a_proxy(face, new_shm):
         got = subscriber.recv()
         assert got["b"] == index
         assert (got["a"] == index).all()
+
+
+def test_memory_of_sizes_that_do_not_come_back_is_given_up(face, address):
+    before = memfds()
+    producer, consumer = face.pair(address, max_bytes=4_000_000)
+    for size in range(100_000, 1_600_000, 30_000):  # 42 MB, of which a tenth may be there at a time
+        producer.send(np.zeros(size, np.uint8))
+        assert len(consumer.recv()) == size
+    wait_until(lambda: memfds() - before < 20)

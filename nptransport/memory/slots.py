@@ -84,14 +84,14 @@ class Slots:
         self._free.setdefault(slot.array.nbytes, []).append(slot)
         self._count[slot.segment.number] += 1
 
-    def grow(self, nbytes: int) -> tuple[Segment | None, list[Segment]]:
-        """A new segment with free slots for ``nbytes`` if there is room for one, and those given up for that."""
-        size, gone = size_of(nbytes), []
+    def grow(self, nbytes: int) -> tuple[Segment | None, list[Slot]]:
+        """A new segment with free slots for ``nbytes`` if there is room for one, and the slots of those given up for
+        that."""
+        size, gone = size_of(nbytes), list[Slot]()
         room = self.max_bytes + self.max_bytes // _SLACK + self.extra - self.nbytes
         if room < size:
             for segment in [each for each in self.segments.values() if self._is_idle(each)]:
-                gone.append(segment)
-                self._drop(segment)
+                gone += self._drop(segment)
                 room += segment.nbytes
                 if room >= size:
                     break
@@ -110,12 +110,14 @@ class Slots:
     def _is_idle(self, segment: Segment) -> bool:
         return self._count[segment.number] == segment.slots
 
-    def _drop(self, segment: Segment) -> None:
+    def _drop(self, segment: Segment) -> list[Slot]:
         del self.segments[segment.number], self._count[segment.number]
         self.nbytes -= segment.nbytes
         free = self._free[segment.slot_bytes]
+        gone = [slot for slot in free if slot.segment is segment]
         free[:] = [slot for slot in free if slot.segment is not segment]
         segment.close()
+        return gone
 
     def close(self) -> None:
         for segment in list(self.segments.values()):

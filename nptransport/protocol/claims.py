@@ -268,6 +268,10 @@ class Claims(Generic[T]):
         del self._messages[generation]
         return True
 
+    def drop(self, generation: int) -> None:
+        """A free message will never be written over: who claims it after all, holds what nobody else needs."""
+        self._messages.pop(generation, None)
+
     def in_doubt(self) -> int:
         """Number of messages that may have gone to the dead, or wait for the living."""
         if not self._marked:
