@@ -29,6 +29,9 @@ bench: $(VENV)/test.stamp
 	@$(RUN) benchmarks/stream.py
 	@$(RUN) benchmarks/pubsub.py
 	@$(RUN) benchmarks/pubsub.py --age
+	@$(RUN) benchmarks/shm.py
+	@$(RUN) benchmarks/wakeups.py
+	@$(RUN) benchmarks/memory.py
 	@$(RUN) benchmarks/stuck.py
 	@$(RUN) benchmarks/requests.py
 	@$(RUN) benchmarks/chaos.py

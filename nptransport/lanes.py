@@ -14,6 +14,7 @@ from __future__ import annotations
 import select
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -114,6 +115,8 @@ class Lanes:
         self._turn = self._row = 0
         self._limited = False
         self._before_end = before_end
+        self._changing = threading.Lock()
+        self._closed = False
         self._watched: list[int] = []
         self._poll = select.poll()
 
@@ -121,7 +124,11 @@ class Lanes:
         return bool(self._lanes)
 
     def add(self, end: socket.socket, sender: Sender) -> None:
-        self._lanes.append(Lane(end, sender))
+        with self._changing:
+            if self._closed:  # the thread that hears of it goes on for a moment
+                end.close()
+            else:
+                self._lanes.append(Lane(end, sender))
 
     def descriptors(self) -> list[int]:
         """Those that are readable when there is something to take."""
@@ -177,5 +184,7 @@ class Lanes:
         self._watched = []  # its number is soon another's
 
     def close(self) -> None:
+        with self._changing:
+            self._closed = True
         while self._lanes:
             self._end(self._lanes[0])

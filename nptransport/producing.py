@@ -20,7 +20,7 @@ from .log import warn
 from .protocol.handle import FREE, SendHandle
 from .protocol.outbox import Outbox
 from .protocol.statistics import ProducerStatistics
-from .sharing import LOOK, Sharing
+from .sharing import Sharing
 from .steps import Need, Steps
 
 __all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Producing"]
@@ -28,6 +28,8 @@ __all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Producing"]
 MAX_MESSAGES = 1000  # ZeroMQ's own default
 MAX_BYTES = 2**28  # 256 MiB: two arrays of 128 MB, one being filled while the other travels
 LINGER = 5.0
+
+_LOOK = 0.01  # seconds between looks at who is connected
 
 
 class Producing(Sharing):
@@ -58,6 +60,7 @@ class Producing(Sharing):
         )
         self._outbox = Outbox(limits, max_messages, max_bytes, self._channel.on_release)
         self._set_up_sharing(max_bytes, lanes=security is None)
+        self._looked = 0.0
         self._refusals_seen = self._refused = 0  # how often we were refused; messages that were lost by it
         close_at_end(self)
         self._settled_at = 0  # messages sent when a connection was last seen to be there, or to have gone
@@ -84,7 +87,7 @@ class Producing(Sharing):
         """Send a small array of a layout sent before, if that can be done at once: a short cut."""
         now = time.time()
         metadata = self._outbox.metadata_like_before(payload, now)
-        if now - self._looked > LOOK:
+        if now - self._looked > _LOOK:
             return False
         if metadata is None:
             return self._lender is not None and self._share_like_before(self._lender, payload, now)
@@ -169,7 +172,7 @@ class Producing(Sharing):
     def _send_lent_now(self, lent: Lent) -> bool:
         """As :meth:`_sending_lent`, if the like was sent before and there is room at once."""
         lender, now = self._lender, time.time()
-        if lender is None or lent.slot is None or now - self._looked > LOOK:
+        if lender is None or lent.slot is None or now - self._looked > _LOOK:
             return False
         lent.array.flags.writeable = False
         body = self._outbox.body_like_before(lent.array)
@@ -246,7 +249,7 @@ class Producing(Sharing):
         self._settled_at = self._outbox.messages
 
     def _look_now_and_then(self, now: float) -> None:
-        if now - self._looked > LOOK:
+        if now - self._looked > _LOOK:
             self._look()
             self._channel.look()
             self._looked = now

@@ -17,9 +17,8 @@ from .memory.slots import Slot
 from .protocol.outbox import Outbox
 from .steps import PATIENCE, Need, Steps
 
-__all__ = ["LOOK", "Sharing"]
+__all__ = ["Sharing"]
 
-LOOK = 0.01  # seconds between looks at who is connected
 _CATCH_UP = 0.02  # seconds at the most that a message waits for consumers to get through those before it
 
 
@@ -44,7 +43,6 @@ class Sharing(Endpoint):
         self._carried = 0  # generation of what the socket carried last; 0 where that lay in no shared memory
         self._fetched = 0  # messages in shared memory that had been claimed when we looked last
         self._keeps_up = True  # whoever reads what lies in shared memory
-        self._looked = 0.0
 
     def _share_like_before(self, lender: Lender, payload: Any, now: float) -> bool:
         """Send a large array of a layout sent before, if that can be done at once: a short cut."""

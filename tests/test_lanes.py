@@ -198,7 +198,9 @@ def test_a_waiting_reader_is_woken(address):
     with npt.Consumer(bind=address) as consumer, npt.Producer(connect=address) as producer:
         meet(producer, consumer)
         got = []
-        reader = threading.Thread(target=lambda: [got.append(number_of(consumer.recv())) for _ in range(200)])
+        reader = threading.Thread(
+            target=lambda: [got.append(number_of(consumer.recv(timeout=PATIENCE))) for _ in range(200)]
+        )
         reader.start()
         for number in range(200):
             producer.send(large(number))
@@ -251,3 +253,13 @@ def test_a_program_ends_with_an_array_in_hand_though_a_thread_has_died_in_the_mi
     )
     assert child.hear() == "ends"
     assert child.wait() == 0
+
+
+def test_a_lane_that_comes_to_a_closed_endpoint_is_closed():
+    ours, theirs = lanes.open_lane()
+    held = lanes.Lanes(lambda descriptor: None)
+    held.close()
+    held.add(theirs, None)
+    assert not held
+    assert not lanes.put(ours, 0, b"message")
+    ours.close()

@@ -87,7 +87,8 @@ class Slots:
     def grow(self, nbytes: int) -> tuple[Segment | None, list[Slot]]:
         """A new segment with free slots for ``nbytes`` if there is room for one, and the slots of those given up for
         that."""
-        size, gone = size_of(nbytes), list[Slot]()
+        size = size_of(nbytes)
+        gone: list[Slot] = []
         room = self.max_bytes + self.max_bytes // _SLACK + self.extra - self.nbytes
         if room < size:
             for segment in [each for each in self.segments.values() if self._is_idle(each)]:
