@@ -11,13 +11,12 @@ from .codec import BareDecoder, Plan
 from .lending import Lender
 from .limits import Limits
 from .protocol.parcels import Parcel, Parcels
-from .receiving import Receiving
+from .receiving import SMALL, Receiving
 from .shares import SharedParcels
 from .sidechannel import NAME
 
 __all__ = ["Exchanging"]
 
-_SMALL = 32 * 1024  # bytes up to which the one array of a message is taken as a bytes object
 _KEPT = 60.0  # seconds, up to twice as many, that an answer waits in shared memory for a client that does not fetch it
 
 
@@ -46,7 +45,7 @@ class Exchanging(Receiving):
         channel = self._channel
         metadata = channel.take_one()
         plan, part = self._decoder.known_bare(metadata), None
-        if plan is not None and plan.alone is not None and plan.nbytes <= _SMALL:  # a small array like one before
+        if plan is not None and plan.alone is not None and plan.nbytes <= SMALL:  # a small array like one before
             part = channel.take_one()
             if not channel.more:
                 return plan, (part,), nbytes + len(metadata) + len(part)

@@ -15,10 +15,10 @@ from .errors import DecodeError
 from .limits import Limits
 from .memory.allocator import keep_freed_memory
 
-__all__ = ["Letter", "Received", "Receiving", "copy_into", "messages_within"]
+__all__ = ["SMALL", "Letter", "Received", "Receiving", "copy_into", "messages_within"]
 
 # Below this, bytes are the cheaper and always aligned way to take a part from libzmq.
-_SMALL = 32 * 1024
+SMALL = 32 * 1024
 
 
 Received = tuple[Any, str | None, Envelope | None, int]
@@ -63,12 +63,12 @@ class Receiving(Endpoint):
             parts = [buffer]
             if channel.more:
                 parts += channel.take(0, True)
-        elif plan.alone is not None and plan.nbytes <= _SMALL and channel.more:  # as most messages are
+        elif plan.alone is not None and plan.nbytes <= SMALL and channel.more:  # as most messages are
             parts = [channel.take_one()]
             if channel.more:
                 parts += channel.take(0, True)
         else:
-            small = plan.nbytes <= _SMALL
+            small = plan.nbytes <= SMALL
             if not small:
                 keep_freed_memory()
             parts = channel.take(len(plan.layouts), small)
@@ -83,7 +83,7 @@ class Receiving(Endpoint):
             )
         lent = self._borrower.open(shared, len(plan.layouts))
         # A part too many, or too few, is for the plan to refuse.
-        parts = self._channel.take(len(plan.layouts) - len(lent), plan.nbytes <= _SMALL) if self._channel.more else []
+        parts = self._channel.take(len(plan.layouts) - len(lent), plan.nbytes <= SMALL) if self._channel.more else []
         if buffer is not None:
             parts.insert(0, buffer)
         for index, content in lent:
