@@ -80,7 +80,7 @@ class Link(Guard, Parts):
                 self._connect(address)
         except zmq.ZMQError as error:
             self.destroy()
-            raise _no_socket(self._socket.context, error) if error.errno in _NO_SOCKET else error from None
+            raise _no_socket(self._socket.context, error) from None
         except BaseException:
             self.destroy()
             raise
