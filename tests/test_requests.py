@@ -318,6 +318,8 @@ def test_a_map_that_is_left_early_gives_up(serve, calling, new_address, gate):
     client = calling(connect=server.address)
     results = client.map("work", range(50))
     assert list(islice(results, 3)) == [0, 1, 2]
+    waiting = max(0, client.statistics().calls - 5)  # three are done, and two at the gate
+    wait_until(lambda: (client.let_run(0.01), server.statistics().waiting == waiting)[1])
     results.close()
     wait_until(lambda: client.statistics().outstanding == 0)
     wait_until(lambda: (client.let_run(0.01), server.statistics().waiting == 0)[1])
