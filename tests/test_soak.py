@@ -42,7 +42,11 @@ def director(lane, receivers, processes, transport="tcp"):
     return process(
         "director",
         (0, "bounds", {"stall": 20.0}),
-        (0, "lane", {"lane": lane, "pattern": lane, "transport": transport, "receivers": receivers}),
+        (
+            0,
+            "lane",
+            {"lane": lane, "pattern": lane, "transport": transport, "secured": False, "receivers": receivers},
+        ),
         (1, "up", {"lane": lane}),
         (25, "quiesce", {"lane": lane}),
         *ends,
@@ -220,6 +224,18 @@ def test_violations(what):
     run = GOOD[lane]()
     spoil(run)
     assert what.split(":")[0] in rules(run)
+
+
+@pytest.mark.parametrize(
+    ("at", "secured", "expected"), [(12, False, set()), (20, False, {"content"}), (12, True, {"content"})]
+)
+def test_what_strangers_say_is_malformed_and_no_violation(at, secured, expected):
+    run = push()
+    change(run, "", "lane", secured=secured)
+    add(run, "", 13, "fault", lane="push", kind="junk", connections=9, begun=11.5, ended=12.5)
+    add(run, C, at, "malformed", text="?")
+    assert rules(run) == expected
+    assert judge(run).counts["strangers' bytes refused"] == (not expected)
 
 
 def test_a_bound_on_what_a_dead_sender_may_take_along():
