@@ -101,6 +101,14 @@ class Calling:
         if type(self._face) is not SyncFace:
             self._face.run(asyncio.sleep(seconds))
 
+    def hear(self, child):
+        """What ``child`` says next, while the client goes on."""
+        return self.meanwhile(child.hear)
+
+    def meanwhile(self, wait):
+        """What ``wait()`` gives, while the client goes on."""
+        return wait() if type(self._face) is SyncFace else self._face.run(asyncio.to_thread(wait))
+
     def map(self, method, items, *, timeout=PATIENCE, **options):
         """Its results, one by one."""
         results = self.client.map(method, items, timeout=timeout, **options)

@@ -188,8 +188,7 @@ def test_a_killed_workers_task_goes_to_another(face, calling, broker, start):
     client = calling(connect=broker.frontend)
     first = start(broker.backend, name="first")
     future = client.submit("slow", 1)
-    client.let_run(0.2)
-    begun = first.hear().split()
+    begun = client.hear(first).split()
     second = start(broker.backend, name="second", seconds=0)
     wait_until(lambda: is_there(broker, 2))
     first.kill()
@@ -204,8 +203,7 @@ def test_a_stopped_workers_task_goes_to_another_and_its_late_answer_is_dropped(c
     client = calling(connect=broker.frontend)
     first = start(broker.backend, name="first", seconds=2)
     future = client.submit("slow", 1)
-    client.let_run(0.2)
-    first.hear()
+    client.hear(first)
     first.stop()
     start(broker.backend, name="second", seconds=0)
     assert client.result(future) == [1, "second"]
@@ -240,8 +238,7 @@ def test_a_worker_that_is_asked_to_end_finishes_its_task_first(calling, quick_br
     client = calling(connect=broker.frontend)
     worker = start(broker.backend, name="first", seconds=1)  # for longer than it waits for a silent broker
     future = client.submit("slow", 1)
-    client.let_run(0.2)
-    worker.hear()
+    client.hear(worker)
     worker.process.send_signal(signal.SIGTERM)
     assert client.result(future) == [1, "first"]
     assert worker.hear() == "ended"
@@ -334,8 +331,7 @@ def test_a_server_that_dies_and_comes_back_is_asked_again(calling, spawn, new_wi
     address = first.hear()
     client = calling(connect=address)
     futures = [client.submit("work", index) for index in range(6)]
-    client.let_run(0.3)
-    assert first.wait() == 1
+    assert client.meanwhile(first.wait) == 1
     again = spawn(SERVER, address, "live")
     assert again.hear() == address
     results = [client.result(future) for future in futures]

@@ -202,8 +202,7 @@ def test_a_killed_workers_task_goes_to_another_with_the_same_memory(calling, bro
     assert first.hear() == "up"
     array = np.arange(SIZE)
     future = client.submit("work", array)
-    client.let_run(0.2)
-    assert first.hear() == "begun 1"
+    assert client.hear(first) == "begun 1"
     second = spawn(WORKER, broker.backend, 0)
     assert second.hear() == "up"
     first.kill()
