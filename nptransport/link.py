@@ -25,6 +25,7 @@ TICK = 0.1  # seconds after which a blocked call looks whether another thread ha
 
 # libzmq before this can be overrun by a peer before it has authenticated (CVE-2019-13132).
 _OLDEST_LIBZMQ = (4, 3, 2)
+_MOST_MESSAGES = 2**31 - 1  # that a high-water mark of libzmq's can say
 _HANDSHAKE_BYTES = 4096  # that libzmq has to accept in one part before anybody can prove who they are
 _NO_SOCKET = (zmq.ETERM, zmq.ENOTSOCK, zmq.ENOTSUP)  # the context has been terminated, or destroyed with its sockets
 _RETRY = 1.0  # seconds after which we try again where we were refused, as somebody may have put that right
@@ -89,8 +90,8 @@ class Link(Guard, Parts):
         self, max_messages: int, max_part_bytes: int, more: Mapping[int, Any], addresses: list[str]
     ) -> None:
         options: dict[int, Any] = {
-            zmq.SNDHWM: max_messages,
-            zmq.RCVHWM: max_messages,
+            zmq.SNDHWM: min(max_messages, _MOST_MESSAGES),
+            zmq.RCVHWM: min(max_messages, _MOST_MESSAGES),
             zmq.RCVTIMEO: int(TICK * 1000),
             zmq.MAXMSGSIZE: max_part_bytes,
             zmq.LINGER: 0,  # settle() has waited already

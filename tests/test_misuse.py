@@ -170,6 +170,11 @@ def test_a_limit_of_nothing(make, option, value):
         make(bind="inproc://limit", **{option: value})
 
 
+@pytest.mark.parametrize("kind", ["producer", "consumer", "publisher", "subscriber"])
+def test_a_limit_of_more_than_libzmq_can_count(face, address, kind):
+    getattr(face, kind)(bind=address, max_messages=2**40).close()
+
+
 # Addresses
 
 LONG = "/tmp/" + "x" * 103
