@@ -43,7 +43,7 @@ class Backlog:
     """
 
     _PAUSE = 0.3  # seconds without a look, where looks are due every 0.1
-    _QUIET = 0.1  # seconds without a message after which no newer ones seem to be on their way
+    _QUIET = 0.5  # seconds without a message, on a busy machine too, after which no newer ones seem to be on their way
     _MOST = 2.0  # seconds for which anything is held back
     _WINDOW = 30.0  # seconds after which the fastest is another
     _SOURCES = 1024
