@@ -33,6 +33,7 @@ bench: $(VENV)/test.stamp
 	@$(RUN) benchmarks/wakeups.py
 	@$(RUN) benchmarks/memory.py
 	@$(RUN) benchmarks/stuck.py
+	@$(RUN) benchmarks/asleep.py
 	@$(RUN) benchmarks/requests.py
 	@$(RUN) benchmarks/chaos.py
 
