@@ -65,7 +65,7 @@ class Channel(Link):
         """The result of ``steps``, or Timeout after ``timeout`` seconds (None: no end) of waiting."""
         self.enter()
         try:
-            return self.go_on(steps, timeout, self.look)
+            return self.go_on(steps, timeout, self._look_in)
         finally:
             self.leave()
 
@@ -86,6 +86,12 @@ class Channel(Link):
                 self.check_open()
             if need not in (Need.WARM, Need.FETCHED):  # it takes about as long as such a wait
                 look()
+
+    def _look_in(self) -> None:
+        """As :meth:`look`, and let libzmq do what it does in its caller's thread only: before that, what was lent to a
+        connection that has ended does not come back."""
+        self.events()
+        self.look()
 
     def receive(self, timeout: float | None) -> bytes:
         """First part of the next message, waited for; Timeout after ``timeout`` seconds (None: no end)."""
@@ -250,7 +256,7 @@ class Channel(Link):
         self.enter(ending=True)
         self.closing = True
         try:
-            return self.go_on(steps, timeout, self.look)
+            return self.go_on(steps, timeout, self._look_in)
         finally:
             self.leave()
 

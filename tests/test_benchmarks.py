@@ -14,7 +14,7 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 from compare import ratio, worse  # noqa: E402 - found once the folder is on the path
-from instructions import judged  # noqa: E402
+from instructions import judged, to_keep  # noqa: E402
 from peers.contestants import pipe  # noqa: E402
 from peers.peer import Peer  # noqa: E402
 from peers.table import size_text, sizes_of  # noqa: E402
@@ -76,5 +76,7 @@ def test_two_commits_are_judged_by_the_median_of_the_ratios_of_their_rounds():
 
 
 def test_counts_are_judged_within_the_tolerance():
-    kept = {"encode": 1000, "decode": 1000, "dumps": 1000}
-    assert judged({"encode": 1030, "decode": 1031, "dumps": 10, "new": 5}, kept, 0.03) == ["decode"]
+    kept = {name: to_keep([990, 1000, 1010]) for name in ("encode", "decode", "dumps")}
+    assert kept["encode"] == {"instructions": 1000, "tolerance": 0.04}
+    counts = {"encode": [1, 1040, 2000], "decode": [1041], "dumps": [10], "new": [5]}
+    assert judged(counts, kept) == ["decode"]

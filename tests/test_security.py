@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 
 import numpy as np
 import pytest
@@ -317,6 +318,30 @@ def test_a_worker_that_is_refused(face, new_wire, serve, calling, keys, slots):
         assert error.address == broker.backend
     assert broker.statistics().lost_workers == 0
     face.run(broker.close())
+
+
+def test_what_was_lent_to_a_connection_that_is_cut_comes_back(face, keys, cable):
+    """Also amid a send that waits for it: libzmq gives it back in the thread of who uses the socket."""
+    producer = face.producer(bind="tcp://127.0.0.1:0", max_bytes=4_000_000, security=keys.serve())
+    line = cable(producer.address)
+    consumer = face.consumer(connect=line.address, security=keys.come())
+    producer.send(np.full(4, 100))
+    assert consumer.recv(timeout=PATIENCE)[0] == 100
+    line.fall_silent()
+
+    sent = []
+
+    def cut():
+        wait_until(lambda: (sent.append(producer.statistics().messages), len(sent) > 20 and sent[-1] == sent[-20])[1])
+        line.cut()  # amid a send that waits for memory
+
+    cutting = threading.Thread(target=cut)
+    cutting.start()
+    for number in range(20):
+        producer.send(np.full(1_000_000, number, np.uint8), timeout=PATIENCE)
+    while consumer.recv(timeout=PATIENCE)[0] != 19:
+        pass
+    cutting.join()
 
 
 def test_a_server_that_was_there_is_away_and_no_stranger(face, keys, cable, monkeypatch):
