@@ -115,8 +115,8 @@ def test_a_plain_subscriber_changes_its_mind(face, address, plain, late):
 def test_a_plain_subscriber_that_asks_twice_leaves_once(face, plain):
     publisher = face.publisher(bind="tcp://127.0.0.1:*")
     socket = plain(zmq.SUB, publisher.address, ["a", "a", "a", "b"])
-    publisher.wait_for_subscribers(1, topic="b", timeout=30)  # all has been heard: of a connection that has ended since,
-    socket.close()  # nobody knows any more whether it has asked before
+    publisher.wait_for_subscribers(1, topic="b", timeout=30)
+    socket.close()  # now that all has been heard: of a connection that has ended nobody knows whether it asked before
     wait_until(lambda: "plain" not in publisher.statistics().subscribers)
 
 
