@@ -19,6 +19,7 @@ from .limits import DEFAULT_LIMITS, Limits
 from .progress import Progress
 from .protocol.calls import Call
 from .protocol.window import Window
+from .protocol.words import Form
 from .requesting import MAX_BYTES, SLICE, WINDOW_BYTES, WINDOW_CALLS, Requesting
 from .waking import Waker
 
@@ -105,16 +106,17 @@ class Client(Requesting):
 
     def _call_at_once(self, method: str, argument: Any, timeout: float | None) -> Call:
         """A call where there is no other: sent, and its answer taken, without the books unless something comes between.
-        A short cut."""
-        call = self._prepare(method, (argument,), {}, timeout, None, keep=False)
-        channel = self._channel
-        if call.started - self._looked > SLICE / 2:
-            self._look(call.started)
-        number = self._calls.reserve()
-        head = self._writer.about(number, "call", method, call.form, 1)
-        parcel = call.parcel
+        A short cut, on which what can be done while the call is on its way is done then."""
+        channel, calls, started = self._channel, self._calls, time.monotonic()
+        parcel = self._pack(method, Form.ONE, argument, False)
+        if started - self._looked > SLICE / 2:
+            self._look(started)
+        number = calls.reserve()
+        head = self._writer.about(number, "call", method, Form.ONE, 1)
         copied = None if parcel.copied is parcel.frames else [head, *parcel.copied]
-        if self._calls.anything_to_send(call.started) or not channel.try_send([head, *parcel.frames], copied):
+        sent = not calls.anything_to_send(started) and channel.try_send([head, *parcel.frames], copied)
+        call, answer = Call(method, Form.ONE, parcel, timeout, started, None), self._result_start + head[-8:]
+        if not sent:
             self._begin(call)
             return call
         first = None
@@ -122,16 +124,16 @@ class Client(Requesting):
             first = channel.receive_for_a_while(SLICE if timeout is None else min(SLICE, timeout))
         except BaseException:
             with self._lock:
-                self._calls.adopt(call, number)
+                calls.adopt(call, number)
             self._abandon(call)
             raise
-        if first == self._result_start + head[-8:]:
-            self._calls.begun += 1
+        if first == answer:
+            calls.begun += 1
             call.number, call.attempts = number, 1
             self._end(call, True, len(first))
             return call
         with self._lock:
-            self._calls.adopt(call, number)
+            calls.adopt(call, number)
         if first is not None:
             self._take(first)
         return call

@@ -39,11 +39,10 @@ class Exchanging(Receiving):
                 raise
             self._parcels = SharedParcels(limits, max_bytes, channel.on_release, self._lender)
 
-    def _fetch(self, nbytes: int) -> tuple[Plan, Sequence[Any], int]:
-        """The payload that follows a word of ``nbytes``: its plan, its parts, and the bytes of it all. DecodeError if
-        that cannot be read; what there is of the message is for the caller to drop."""
+    def _fetch(self, metadata: bytes, nbytes: int) -> tuple[Plan, Sequence[Any], int]:
+        """The payload that ``metadata`` begins, behind a word of ``nbytes``: its plan, its parts, and the bytes of it
+        all. DecodeError if that cannot be read; what there is of the message is for the caller to drop."""
         channel = self._channel
-        metadata = channel.take_one()
         plan, part = self._decoder.known_bare(metadata), None
         if plan is not None and plan.alone is not None and plan.nbytes <= SMALL:  # a small array like one before
             part = channel.take_one()

@@ -22,6 +22,7 @@ from .limits import Limits
 from .log import warn
 from .methods import is_name
 from .protocol.calls import Call, Calls
+from .protocol.parcels import Parcel
 from .protocol.statistics import ClientStatistics
 from .protocol.words import Form, Reader, Word, Writer
 from .steps import STOOD_STILL
@@ -122,18 +123,21 @@ class Requesting(Exchanging):
         *,
         keep: bool,
     ) -> Call:
-        self._channel.check_usable()
-        if type(method) is not str or method not in self._names:
-            self._check_name(method)
         if len(args) == 1 and not kwargs:
             form, payload = Form.ONE, args[0]
         else:
             form, payload = Form.ALL, [list(args), dict(kwargs)]
+        return Call(method, form, self._pack(method, form, payload, keep), timeout, time.monotonic(), settle)
+
+    def _pack(self, method: str, form: int, payload: Any, keep: bool) -> Parcel:
+        """The arguments of a call that may be made, of a method that there may be."""
+        self._channel.check_usable()
+        if type(method) is not str or method not in self._names:
+            self._check_name(method)
         try:
-            parcel = self._parcels.pack(payload, keep=keep)
+            return self._parcels.pack(payload, keep=keep)
         except EncodeError as error:
             raise EncodeError.at(_argument_at(error.path, form), error.reason) from error.__cause__
-        return Call(method, form, parcel, timeout, time.monotonic(), settle)
 
     def _check_name(self, method: str) -> None:
         if not is_name(method):
@@ -259,7 +263,7 @@ class Requesting(Exchanging):
     def _end(self, call: Call, is_result: bool, nbytes: int) -> None:
         """The answer of ``call`` is here, and its word has been taken."""
         try:
-            plan, parts, nbytes = self._fetch(nbytes)
+            plan, parts, nbytes = self._fetch(self._channel.take_one(), nbytes)
             payload = plan.payload(parts)
             if is_result:
                 self._calls.results += 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Sequence
+from typing import Any, cast
 
 import zmq
 
@@ -16,36 +16,26 @@ from .codec import Plan
 from .connections import refused
 from .curve import Curve
 from .ending import close_at_end
-from .errors import DecodeError, EncodeError, Timeout
-from .exchanging import Exchanging
+from .errors import DecodeError, Timeout
+from .handling import Answer, Handling
 from .limits import Limits
 from .log import warn
-from .methods import Failure, Method, Methods, Offering, set_current_call
+from .methods import Method, Methods
 from .protocol.desk import Desk, Task
-from .protocol.parcels import Parcel, gathered
+from .protocol.parcels import gathered
 from .protocol.statistics import ServerStatistics
-from .protocol.words import PREFIX, Form, Reader, Word, Writer
+from .protocol.words import Reader, Writer
 
-__all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Answer", "Serving"]
+__all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Serving"]
 
 MAX_MESSAGES = 1000
 MAX_BYTES = 2**28
 LINGER = 5.0
 SLICE = 0.1  # seconds after which who serves looks whether it is to end
-_LONGEST_TEXT = 100_000  # letters of an error
 RETRY = 0.005  # and after which it tries again to hand out an answer that found no room
 
 
-class Answer(NamedTuple):
-    """What became of a task."""
-
-    task: Task
-    kind: str
-    """result or error."""
-    parcel: Parcel
-
-
-class Serving(Exchanging, Offering):
+class Serving(Handling):
     """State and steps of a server; the faces beside this add the waiting."""
 
     def _set_up(
@@ -112,22 +102,6 @@ class Serving(Exchanging, Offering):
         if hasattr(self, "_channel"):
             self._close_blocking()
 
-    # What is offered
-
-    def register(self, name: str, function: Callable[..., Any]) -> None:
-        """Offer ``function`` as ``name``. ValueError if that is taken, or is no name."""
-        self._check_method(Method(name, function))
-        self._methods.register(name, function)
-
-    def _check_method(self, method: Method) -> None:
-        if method.is_async:
-            raise TypeError(f"{method.name} is a coroutine function; use nptransport.asyncio for those")
-
-    @property
-    def methods(self) -> dict[str, str]:
-        """What is offered: signatures by name."""
-        return self._methods.signatures
-
     def statistics(self) -> ServerStatistics:
         """What has been done so far."""
         connections, desk = self._channel.connections, self._desk
@@ -162,96 +136,43 @@ class Serving(Exchanging, Offering):
     def _take_in(self) -> None:
         """All that has come, as far as there is room: a call that waits can still be cancelled."""
         while self._has_room() and self._channel.readable() and (first := self._channel.try_receive()) is not None:
-            self._take(first)
+            task = self._take(first)
+            if task is not None:
+                self._desk.add(task)
 
-    def _take(self, first: bytes) -> None:
-        """A message whose first part is here already."""
-        channel = self._channel
+    def _take(self, first: bytes) -> Task | None:
+        """The call that the message is whose first part is here; anything else is heeded at once."""
+        head, metadata = self._channel.take_one(), self._channel.take_one()
+        return self._heed(first, head, metadata)
+
+    def _heed(self, peer: bytes, head: bytes, metadata: bytes) -> Task | None:
+        """The call that ``head`` and ``metadata`` begin, and None for any other word, which is heeded at once."""
         try:
-            peer, head = self._split(first)
-            self._heed(peer, self._reader.read(head), len(head))
+            return self._read(peer, head, metadata)
         except DecodeError as error:
             self._malformed += 1
-            warn("%s: skipped a message: %s", channel, error)
+            warn("%s: skipped a message: %s", self._channel, error)
+            return None
         finally:
-            if channel.more:
-                channel.drop_rest()
+            if self._channel.more:
+                self._channel.drop_rest()
 
-    def _split(self, first: bytes) -> tuple[bytes, bytes]:
-        """Whom the message is from, and its word."""
-        return first, self._channel.take_one()
+    def _read(self, peer: bytes, head: bytes, metadata: bytes) -> Task | None:
+        kind, fields, number = self._reader.read(head)
+        if kind == "call":
+            method, form, attempt = fields
+            return Task(peer, peer, number, attempt, method, form, *self._fetch_arguments(metadata, len(head)))
+        if kind == "cancel":
+            self._desk.cancel((peer, number))
+        return None
 
-    def _heed(self, peer: bytes, word: Word, nbytes: int) -> None:
-        if word.kind == "call":
-            method, form, attempt = word.fields
-            self._desk.add(Task(peer, peer, word.number, attempt, method, form, *self._arguments(nbytes)))
-        elif word.kind == "cancel":
-            self._desk.cancel((peer, word.number))
-
-    def _arguments(self, nbytes: int) -> tuple[tuple[Plan, Sequence[Any]] | DecodeError, int]:
+    def _fetch_arguments(self, metadata: bytes, nbytes: int) -> tuple[tuple[Plan, Sequence[Any]] | DecodeError, int]:
         try:
-            plan, parts, nbytes = self._fetch(nbytes)
+            plan, parts, nbytes = self._fetch(metadata, nbytes)
             return (plan, parts), nbytes
         except DecodeError as error:  # whose call it is, is known: that one is to hear of it
             self._malformed += 1
             return error, 0
-
-    # Handling: in any thread
-
-    def _find(self, task: Task) -> tuple[Method, tuple[Any, ...], dict[str, Any]] | Failure:
-        """What to call with which arguments."""
-        letter, task.letter = task.letter, None  # what it holds is to go when the handler has done with it
-        try:
-            if isinstance(letter, DecodeError):
-                raise letter
-            plan, parts = letter
-            payload = plan.payload(parts)
-            if task.form == Form.ONE:
-                arguments: tuple[tuple[Any, ...], dict[str, Any]] = (payload,), {}
-            else:
-                arguments = _read_arguments(payload)
-        except DecodeError as error:
-            return Failure("DecodeError", str(error), "", {})
-        method = self._methods.find(task.method) or self._own_method(task.method)
-        if method is None:
-            return Failure("UnknownMethod", f"there is no {task.method}; there are:", "", self._methods.signatures)
-        mistake = None if task.form == Form.ONE and method.takes_one else method.mistake(*arguments)
-        if mistake is not None:
-            return Failure("WrongArguments", f"{mistake}; it is {method.text}", "", self._methods.signatures)
-        return method, *arguments
-
-    def _own_method(self, name: str) -> Method | None:
-        """Those that every server has."""
-        return Method(name, lambda: self._methods.signatures) if name == f"{PREFIX}methods" else None
-
-    def _handle(self, task: Task) -> Answer:
-        """Call the function; whatever it does, there is an answer."""
-        found = self._find(task)
-        if isinstance(found, Failure):
-            return self._fail(task, found)
-        method, args, kwargs = found
-        set_current_call(task)
-        try:
-            result = method.function(*args, **kwargs)
-        except BaseException as error:
-            answer = self._fail(task, Failure.of(error))
-            if isinstance(error, KeyboardInterrupt) and threading.get_ident() == self._server:
-                self._answer(answer)
-                raise  # it is meant for who serves, in whose thread the function was called
-            return answer
-        return self._succeed(task, result)
-
-    def _succeed(self, task: Task, result: Any) -> Answer:
-        try:
-            return Answer(task, "result", self._parcels.pack(result, keep=False))
-        except EncodeError as error:
-            text = f"the result cannot travel: {error}"
-            return self._fail(task, Failure("EncodeError", text, "", {}))
-
-    def _fail(self, task: Task, failure: Failure) -> Answer:
-        texts = {name: getattr(failure, name)[:_LONGEST_TEXT] for name in ("type", "text", "traceback")}
-        texts = {name: text.encode("utf-8", "replace").decode() for name, text in texts.items()}
-        return Answer(task, "error", self._parcels.pack({**texts, "methods": failure.methods}, keep=False))
 
     # Handing out
 
@@ -361,11 +282,3 @@ class Serving(Exchanging, Offering):
         if self._answers:
             self._undelivered += len(self._answers)
             warn("%s: closed with %d answers that nobody took", self._channel, len(self._answers))
-
-
-def _read_arguments(payload: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    if isinstance(payload, list) and len(payload) == 2:
-        args, kwargs = payload
-        if isinstance(args, list) and isinstance(kwargs, dict) and all(isinstance(name, str) for name in kwargs):
-            return tuple(args), kwargs
-    raise DecodeError.of("arguments", expected="[positional, by name]", found=f"{type(payload).__name__}")

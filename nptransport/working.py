@@ -15,11 +15,11 @@ from .channel import Channel
 from .codec import Encoder
 from .curve import Curve
 from .errors import AddressError, ConnectionClosed
+from .handling import Answer
 from .limits import Limits
 from .log import warn
 from .protocol.desk import Task
-from .protocol.words import Word
-from .serving import SLICE, Answer, Serving
+from .serving import SLICE, Serving
 from .steps import STOOD_STILL
 
 __all__ = ["INTERVAL", "Working"]
@@ -71,25 +71,28 @@ class Working(Serving):
     def _has_room(self) -> bool:
         return True  # it gives no more than was asked for
 
-    def _split(self, first: bytes) -> tuple[bytes, bytes]:
-        return b"", first
+    def _take(self, first: bytes) -> Task | None:
+        return self._heed(b"", first, self._channel.take_one())
 
-    def _heed(self, peer: bytes, word: Word, nbytes: int) -> None:
+    def _read(self, peer: bytes, head: bytes, metadata: bytes) -> Task | None:
         self._heard = time.monotonic()
-        if word.kind == "task":
-            client, attempt, method, form = word.fields
-            self._desk.add(Task(peer, client, word.number, attempt, method, form, *self._arguments(nbytes)))
-        elif word.kind == "drop":
-            client, attempt = word.fields
-            if self._desk.cancel((client, word.number)) is not None:
-                self._channel.try_send([self._writer.about(word.number, "returned", client, attempt)])
-        elif word.kind == "who":
+        kind, fields, number = self._reader.read(head)
+        if kind == "task":
+            client, attempt, method, form = fields
+            letter, nbytes = self._fetch_arguments(metadata, len(head))
+            return Task(peer, client, number, attempt, method, form, letter, nbytes)
+        if kind == "drop":
+            client, attempt = fields
+            if self._desk.cancel((client, number)) is not None:
+                self._channel.try_send([self._writer.about(number, "returned", client, attempt)])
+        elif kind == "who":
             self._registered = False
-        elif word.kind == "here":
-            if self._broker not in (None, word.fields[0]):
+        elif kind == "here":
+            if self._broker not in (None, fields[0]):
                 self._registered = False
-            self._broker = word.fields[0]
-            self._patience = _MISSES * max(self._interval, word.fields[1])
+            self._broker = fields[0]
+            self._patience = _MISSES * max(self._interval, fields[1])
+        return None
 
     def _front(self, answer: Answer) -> list[bytes]:
         task = answer.task

@@ -59,6 +59,7 @@ LAYERS = [
     {"sharing"},
     {"producing", "receiving", "broadcasting"},
     {"exchanging"},
+    {"handling"},
     {"consuming", "listening", "publishing", "latest", "asyncio.closing", "requesting", "serving", "brokering"},
     {"subscribing", "working"},
     {"proxying"},

@@ -15,6 +15,7 @@ from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
 from faces import face_fixture, make_address, new_address_fixture, sockets_of_zmq_fixture  # noqa: F401
 
 import nptransport as npt
+from nptransport.protocol.words import Form, Reader, Writer
 
 INTERVAL = 0.1
 
@@ -393,6 +394,40 @@ def test_junk_is_refused_and_the_good_goes_on(serve, calling, broker, sockets_of
         assert calling(connect=address).call("double", np.arange(3)).tolist() == [0, 2, 4]
     assert server.statistics().malformed >= 10
     assert broker.statistics().malformed >= 20
+
+
+ONE_ARRAY = {  # what differs from a call that was answered before, and what its error says
+    "one part too many": (lambda parts: [*parts, b""], "expected 1 buffer parts, found 2"),
+    "thousands of parts too many": (lambda parts: [*parts, *[b"x"] * 3000], "expected 1 buffer parts, found 2"),
+    "no array": (lambda parts: parts[:2], "expected 24 bytes for int64 [3], found 0"),
+    "an array too short": (lambda parts: [*parts[:2], parts[2][:-1]], "expected 24 bytes for int64 [3], found 23"),
+    "an array too long": (lambda parts: [*parts[:2], parts[2] + b"x"], "expected 24 bytes for int64 [3], found 25"),
+    "no metadata": (lambda parts: [parts[0], b"", parts[2]], "expected a map"),
+    "metadata cut": (lambda parts: [parts[0], parts[1][:-1], parts[2]], "expected more bytes"),
+}
+
+
+@pytest.mark.parametrize("case", ONE_ARRAY)
+def test_a_call_that_nearly_resembles_one_before(serve, calling, sockets_of_zmq, new_wire, case):
+    server = serve({"double": lambda x: 2 * x}, bind=new_wire())
+    socket = sockets_of_zmq(zmq.DEALER, server.address)
+    change, complaint = ONE_ARRAY[case]
+    good = [bytes(frame) for frame in npt.encode(np.arange(3))]
+
+    def ask(number, change=list):
+        head = Writer().about(number, "call", "double", Form.ONE, 1)
+        socket.send_multipart(change([head, *good]))
+        head, *answer = socket.recv_multipart()
+        assert Reader().read(head).number == number
+        return npt.decode(answer)
+
+    assert [ask(number).tolist() for number in range(3)] == [[0, 2, 4]] * 3
+    error = ask(3, change)
+    assert error["type"] == "DecodeError"
+    assert complaint in error["text"]
+    assert ask(4).tolist() == [0, 2, 4]
+    statistics = server.statistics()
+    assert (statistics.results, statistics.errors, statistics.begun) == (4, 1, 0)
 
 
 def test_a_client_survives_junk(calling):

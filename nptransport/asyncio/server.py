@@ -15,10 +15,11 @@ import zmq
 from ..addresses import Addresses
 from ..curve import Curve
 from ..errors import MisuseError, Timeout
+from ..handling import Answer
 from ..limits import DEFAULT_LIMITS, Limits
 from ..methods import Failure, Method, Methods, set_current_call
 from ..protocol.desk import Task
-from ..serving import LINGER, MAX_BYTES, MAX_MESSAGES, RETRY, SLICE, Answer, Serving
+from ..serving import LINGER, MAX_BYTES, MAX_MESSAGES, RETRY, SLICE, Serving
 from ..steps import LOOK, Need
 from .channel import Channel
 

@@ -144,6 +144,10 @@ class Reader:
             self._known[head[:-8]] = word.kind, word.fields
         return word
 
+    def knows(self, start: bytes) -> bool:
+        """Whether words that begin like that, and have eight bytes more, are known to differ in their number only."""
+        return start in self._known
+
 
 def _read(head: bytes) -> Word:
     if len(head) > _LONGEST or not head or not 0x90 <= head[0] <= 0x9F:
