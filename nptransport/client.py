@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Client"]
 
+_NOTHING = "", 0, b""
 _REST = 1.0  # seconds that the thread beside waits for more to do before it ends
 
 
@@ -67,6 +68,7 @@ class Client(Requesting):
         self._leading = threading.Lock()  # whose holder uses the socket, for all
         self._followers = 0
         self._asleep = False
+        self._prepared = _NOTHING  # or method, number and word of the call that may be the next
         self._shared = False  # whether anybody but the one who leads has ever had to be heard meanwhile
         self._thread: threading.Thread | None = None
         self._set_up(Channel, bind, connect, max_bytes, limits, context, security)
@@ -111,14 +113,17 @@ class Client(Requesting):
         parcel = self._pack(method, Form.ONE, argument, False)
         if started - self._looked > SLICE / 2:
             self._look(started)
-        number = calls.reserve()
-        head = self._writer.about(number, "call", method, Form.ONE, 1)
+        (prepared, number, head), self._prepared = self._prepared, _NOTHING  # whatever happens, no number goes twice
+        if prepared != method:
+            number, head = self._reserve(method)
         copied = None if parcel.copied is parcel.frames else [head, *parcel.copied]
         sent = not calls.anything_to_send(started) and channel.try_send([head, *parcel.frames], copied)
-        call, answer = Call(method, Form.ONE, parcel, timeout, started, None), self._result_start + head[-8:]
+        call = Call(method, Form.ONE, parcel, timeout, started, None)
         if not sent:
             self._begin(call)
             return call
+        answer = self._result_start + head[-8:]
+        self._prepared = method, *self._reserve(method)
         first = None
         try:
             first = channel.receive_for_a_while(SLICE if timeout is None else min(SLICE, timeout))
@@ -137,6 +142,11 @@ class Client(Requesting):
         if first is not None:
             self._take(first)
         return call
+
+    def _reserve(self, method: str) -> tuple[int, bytes]:
+        """Number and word of the next call that is made like that."""
+        number = self._calls.reserve()
+        return number, self._writer.about(number, "call", method, Form.ONE, 1)
 
     def submit(self, method: str, /, *args: Any, timeout: float | None = None, **kwargs: Any) -> Future[Any]:
         """As :meth:`call`, and return at once with the future of the result.
