@@ -19,6 +19,7 @@ from .addresses import Addresses, read_addresses, socket_address
 from .curve import Curve
 from .lanes import Lanes
 from .link import TICK, Link
+from .spinning import Spinner
 from .steps import LOOK, MOMENT, PATIENCE, Deadline, Need, Steps, wait_for
 
 __all__ = ["Channel", "check_positive"]
@@ -58,6 +59,7 @@ class Channel(Link):
         self.tell_holders: Callable[[], str] | None = None
         """Says who holds memory, for errors."""
         self._released = threading.Event()
+        self._spinner = Spinner()
         super().__init__(kind, context, security)
         self.open(to_bind, to_connect, max_messages=max_messages, max_part_bytes=max_part_bytes, options=options or {})
 
@@ -130,6 +132,16 @@ class Channel(Link):
                 first = self.try_receive()
             if first is None:
                 self.look()
+        return first
+
+    def receive_eagerly(self, most: float) -> bytes | None:
+        """As :meth:`receive_for_a_while`, for what may come sooner than this thread could fall asleep and be woken."""
+        if self._spinner.look(self.readable, most):
+            return self.try_receive()
+        begun = time.perf_counter()
+        first = self.receive_for_a_while(most)
+        if first is not None:
+            self._spinner.slept(time.perf_counter() - begun)
         return first
 
     def try_receive(self) -> bytes | None:

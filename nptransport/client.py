@@ -126,7 +126,7 @@ class Client(Requesting):
         self._prepared = method, *self._reserve(method)
         first = None
         try:
-            first = channel.receive_for_a_while(SLICE if timeout is None else min(SLICE, timeout))
+            first = channel.receive_eagerly(SLICE if timeout is None else min(SLICE, timeout))
         except BaseException:
             with self._lock:
                 calls.adopt(call, number)
@@ -302,7 +302,7 @@ class Client(Requesting):
             self._waker.heed()
         else:
             # Nobody else is there: a receive that blocks costs less than to poll, and then to receive.
-            first = self._channel.receive_for_a_while(left)
+            first = self._channel.receive_eagerly(left)
             if first is not None:
                 self._take(first)
 

@@ -78,6 +78,14 @@ class Encoder:
         """The entries behind the envelope for an array that can be lent as it stands, if one like it was encoded."""
         return self._known.get((array.dtype, array.shape)) if array.flags.c_contiguous else None
 
+    def alone_like_before(self, payload: Any) -> list[Any] | None:
+        """Metadata and the array, without an envelope, if it can be lent as it stands and one like it was encoded."""
+        if type(payload) is np.ndarray and payload.flags.c_contiguous:
+            body = self._known.get((payload.dtype, payload.shape))
+            if body is not None:
+                return [_ALONE_BARE + body, payload]
+        return None
+
     def _encode_new(self, payload: Any, envelope: bytes) -> list[Buffer]:
         alone = isinstance(payload, np.ndarray) and not isinstance(payload, np.ma.MaskedArray)
         if alone:

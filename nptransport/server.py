@@ -109,7 +109,7 @@ class ThreadedServing(Serving):
             if task is not None:
                 self._answer(self._handle(task))
         elif self._has_room():
-            first = self._channel.receive_for_a_while(left)
+            first = self._channel.receive_eagerly(left)
             if first is None:
                 return
             begun = time.monotonic()

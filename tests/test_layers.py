@@ -49,7 +49,7 @@ LAYERS = [
     },
     {"protocol.inbox", "protocol.outbox", "protocol.program", "protocol.calls", "protocol.jobs", "methods"},
     {"protocol.relay", "protocol.window", "progress", "replies"},
-    {"addresses", "guard", "steps", "ending", "service", "keys", "lanes", "waking"},
+    {"addresses", "guard", "steps", "ending", "service", "keys", "lanes", "waking", "spinning"},
     {"connections", "parts", "curve", "sidechannel"},
     {"doorkeeper", "readers", "creditor", "layout"},
     {"stock", "borrowing"},

@@ -43,9 +43,11 @@ class Parcels:
 
     def pack(self, payload: Any, *, keep: bool) -> Parcel:
         """``keep``: copy the small arrays, too, since the caller may change them before all has been sent."""
+        if not keep:
+            pair = self._encoder.alone_like_before(payload)  # as most are that have to be quick
+            if pair is not None and payload.nbytes <= SMALL:
+                return Parcel(pair, pair, len(pair[0]) + payload.nbytes)
         frames: list[Any] = self._encoder.encode(payload)
-        if len(frames) == 2 and len(frames[1]) <= SMALL and not keep:  # as most are that have to be quick
-            return Parcel(frames, frames, len(frames[0]) + len(frames[1]))
         return self._stow(frames, sum(map(len, frames)), keep)
 
     def _stow(self, frames: list[Any], nbytes: int, keep: bool) -> Parcel:
