@@ -99,6 +99,11 @@ class Run:
     def faults(self, lane: str, where: Callable[[Entry], bool] = lambda fault: True) -> list[Entry]:
         return [fault for fault in self.director.all("fault") if fault["lane"] == lane and where(fault)]
 
+    def killed(self, name: str) -> float:
+        """When that process was seen to have been killed, which may be long after its last line; 0 if it was not."""
+        ends = [end for end in self.director.all("end") if end["process"] == name and end["how"] == "killed"]
+        return max((end["at"] for end in ends), default=0.0)
+
 
 def read(folder: Path) -> Run:
     """What is in ``folder``. A last line that was cut off is left out."""

@@ -54,7 +54,7 @@ def _excuse(
     """What neither came nor was reported by a consumer: only a death, a cut or a close that says so may do that, and
     each row of such messages needs one of its own, between its being sent and the next message that came."""
     closed = producer.last("closed")
-    end = producer.entries[-1]["at"]
+    end = max(producer.entries[-1]["at"], run.killed(producer.name))
     came = {
         entry["number"]: entry["at"]
         for consumer in run.of(lane["lane"], "consumer")
