@@ -32,6 +32,7 @@ class Worker(Working, ThreadedServing):
         methods: functions to offer, beside those that ``method`` and ``register`` add before ``serve``.
         name: what the broker's statistics call it; host and process otherwise.
         interval: seconds between two words to the broker, which takes three times that in silence for its death.
+        max_bytes: of warm memory for results; over shm:// the budget of shared memory.
         limits: what is accepted of one task, and what the clients accept.
         linger: seconds that ``close`` gives what is being worked on, and its answers.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
@@ -50,13 +51,14 @@ class Worker(Working, ThreadedServing):
         methods: Methods | None = None,
         name: str | None = None,
         interval: float = INTERVAL,
+        max_bytes: int = MAX_BYTES,
         limits: Limits = DEFAULT_LIMITS,
         linger: float = LINGER,
         context: zmq.Context[Any] | None = None,
         security: Curve | None = None,
     ) -> None:
         self._introduce(name, interval, limits)
-        self._set_up(Channel, None, connect, slots, methods, MAX_MESSAGES, MAX_BYTES, limits, linger, context, security)
+        self._set_up(Channel, None, connect, slots, methods, MAX_MESSAGES, max_bytes, limits, linger, context, security)
         self._set_up_threads()
 
     def __enter__(self) -> Worker:

@@ -148,6 +148,16 @@ def test_when_all_is_on_loan_what_comes_goes_in_the_message(serve, calling, addr
     assert [int(each[0]) for each in results] == list(range(30))
 
 
+def test_a_worker_has_a_budget_of_shared_memory_too(serve, calling, broker):
+    options = {"connect": broker.backend, "max_bytes": SIZE * 8 * 2}
+    worker = serve({"full": lambda x: np.full(SIZE, x[0])}, kind="Worker", **options)
+    client = calling(connect=broker.frontend)
+    held = [client.call("full", np.full(SIZE, index)) for index in range(4)]
+    assert [int(each[-1]) for each in held] == list(range(4))
+    assert [memory_of(each) for each in held] == [True] * 2 + [False] * 2
+    assert worker.statistics().unshared == 2
+
+
 def test_an_answer_that_comes_too_late_gives_its_memory_back(serve, calling, address, gate):
     server = serve({"wait": lambda: [gate.wait(PATIENCE), np.zeros(SIZE)], "one": lambda: 1}, bind=address, threads=1)
     client = calling(connect=server.address)

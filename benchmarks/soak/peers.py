@@ -31,6 +31,7 @@ from .history import History
 SLICE = 0.2  # seconds after which a loop looks whether it is to end
 QUIET = 1.5  # seconds without a message after which a receiver that drains is done
 CALL_TIMEOUT = 90.0
+BUDGET = 16_000_000  # bytes that a sender may hold: few, so that what grows afterwards is a leak
 BATCH = 4  # calls that a client has under way
 HELD = 3  # received arrays that are kept for a while, and then must be what they were
 DTYPES = ("u1", "<f4", ">i2", "c16", [("a", "<i4"), ("b", "<f8"), ("c", "S4")])
@@ -131,7 +132,7 @@ def note_refusal(peer: Peer, error: Exception) -> None:
 
 
 def send_stream(peer: Peer) -> None:
-    producer = peer.open("Producer", max_messages=64, max_bytes=16_000_000)
+    producer = peer.open("Producer", max_messages=64, max_bytes=BUDGET)
     number = 0
     while not peer.ends.is_set():
         array, memory = peer.make()
@@ -155,7 +156,7 @@ def send_stream(peer: Peer) -> None:
 
 
 def publish(peer: Peer) -> None:
-    publisher = peer.open("Publisher", max_messages=64, max_bytes=16_000_000)
+    publisher = peer.open("Publisher", max_messages=64, max_bytes=BUDGET)
     numbers = dict.fromkeys(peer.options["topics"], 0)
     while not peer.ends.is_set():
         topic = peer.draw.choice(peer.options["topics"])
@@ -230,7 +231,7 @@ def subscribe(peer: Peer) -> None:
 
 def call(peer: Peer) -> None:
     """Batches of calls, each of which ends in a result or an error that is written down."""
-    client = peer.open("Client")
+    client = peer.open("Client", max_bytes=BUDGET)
     number = 0
     while not peer.ends.is_set():
         batch = []
@@ -287,7 +288,7 @@ def _note_end(peer: Peer, number: int, error: BaseException | None, future: Any)
 
 
 def work(peer: Peer, kind: str, **options: Any) -> None:
-    endpoint = peer.open(kind, **options)
+    endpoint = peer.open(kind, max_bytes=BUDGET, **options)
 
     @endpoint.method
     def work(task: dict[str, Any]) -> dict[str, Any]:

@@ -30,13 +30,14 @@ class Worker(Working, AwaitingServing):
         methods: Methods | None = None,
         name: str | None = None,
         interval: float = INTERVAL,
+        max_bytes: int = MAX_BYTES,
         limits: Limits = DEFAULT_LIMITS,
         linger: float = LINGER,
         context: zmq.Context[Any] | None = None,
         security: Curve | None = None,
     ) -> None:
         self._introduce(name, interval, limits)
-        self._set_up(Channel, None, connect, slots, methods, MAX_MESSAGES, MAX_BYTES, limits, linger, context, security)
+        self._set_up(Channel, None, connect, slots, methods, MAX_MESSAGES, max_bytes, limits, linger, context, security)
         self._set_up_tasks()
 
     async def __aenter__(self) -> Worker:

@@ -45,6 +45,9 @@ _MORE = 1.0  # seconds that a process needs to end, beyond the grace time of its
     help="Workers, each a process that is started again when it dies.",
 )
 @click.option("--name", help="What the broker calls it; host and process otherwise.")
+@click.option(
+    "--max-bytes", type=click.IntRange(min=1), default=2**28, show_default=True, help="Shared memory for results."
+)
 @interval_option
 @grace_option
 @click.option("--parent", type=int, hidden=True)
@@ -57,6 +60,7 @@ def command(
     slots: int,
     processes: int,
     name: str | None,
+    max_bytes: int,
     interval: float,
     grace: float,
     parent: int | None,
@@ -88,6 +92,7 @@ def command(
             methods=methods,
             name=name,
             interval=interval,
+            max_bytes=max_bytes,
             linger=grace,
             limits=as_limits(limit_bytes),
             security=security,
