@@ -70,11 +70,11 @@ class Repeats:
         return repeat
 
     def learn(self, metadata: bytes, envelope: Envelope | None, plan: Plan) -> None:
-        """Remember how ``metadata`` was opened, if it may be repeated, and its array needs no look at the elements."""
+        """Remember how ``metadata`` was opened, if it may be repeated."""
         layout = plan.alone
-        if envelope is None or layout is None or layout.mirror is not None or layout.order != "C":
+        if envelope is None or layout is None or not may_repeat(plan):
             return
-        if len(metadata) > _LONGEST or not plan.nbytes or self._envelopes.split(metadata)[0] != envelope:
+        if len(metadata) > _LONGEST or self._envelopes.split(metadata)[0] != envelope:
             return
         if plan.entries == metadata[0] - 1 and plan.nbytes <= _LARGEST:
             self._remember(metadata[:_AT] + metadata[_END:], Repeat(envelope[0], plan, layout, b""))
@@ -86,3 +86,9 @@ class Repeats:
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[key] = repeat
+
+
+def may_repeat(plan: Plan) -> bool:
+    """Whether it is of one array of some bytes, that needs no look at the elements and is C contiguous."""
+    layout = plan.alone
+    return layout is not None and layout.mirror is None and layout.order == "C" and plan.nbytes > 0

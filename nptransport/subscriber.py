@@ -101,8 +101,8 @@ class Subscriber(Subscribing):
                 first = channel.receive_for_a_while(left)
                 if first is None:
                     self._watch()
-                elif (arrival := self._take(first)) is not None:
-                    received = self._open(arrival, copy, out)
+                else:
+                    received = self._receive(first, copy, out)
                 if received is None and deadline is not None:
                     left = deadline.left(Need.READABLE)
             return received

@@ -13,6 +13,8 @@ from nptransport.codec import ALONE, Decoder, Encoder, with_shared
 from nptransport.descriptor import Descriptor, Piece, read_descriptor, write_entry
 from nptransport.envelope import EnvelopeWriter
 from nptransport.errors import DecodeError
+from nptransport.protocol.copies import parts_of, read
+from nptransport.protocol.repeated import RepeatedCopies
 from nptransport.repeats import Repeats
 
 
@@ -93,3 +95,73 @@ def test_a_place_in_shared_memory_that_was_changed_is_what_the_decoder_says(data
         assert envelope == (repeat.source, repeat.sequence, repeat.sent_at)
         assert read_descriptor(shared, 1) == Descriptor(repeat.sender, *place, [Piece(0, 0, 24)])
         assert [(each.dtype, each.shape) for each in plan.layouts] == [(np.dtype("f4"), (2, 3))]
+
+
+START = b"\xff=abcdefgh"
+
+
+def copy_of(topic, array, sequence, sent_at):
+    """The one part that a copy for a subscriber is; None where it is several."""
+    writer = EnvelopeWriter("0123456789abcdef", ALONE)
+    writer.sequence = sequence
+    parts = parts_of(Encoder().encode(array, writer.entry(sent_at)), joined=True)
+    return START + topic.encode() + parts[0] if len(parts) == 1 else None
+
+
+def the_long_way(first):
+    topic, metadata, buffer = read(first, len(START))
+    plan, envelope, shared = Decoder().open(metadata)
+    assert shared is None
+    return topic.decode(), envelope, plan.payload([buffer]), plan
+
+
+def learnt_copies(first):
+    copies = RepeatedCopies(START)
+    topic, envelope, _, plan = the_long_way(first)
+    copies.learn(first, topic, envelope, plan, len(first))
+    return copies
+
+
+@given(arrays(), st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
+@settings(max_examples=300, deadline=None)
+def test_a_repeated_copy_is_what_the_long_way_makes_of_it(array, topic):
+    first, second = copy_of(topic, array, 0, 1.0), copy_of(topic, array, 7, 2.0)
+    found = None if first is None else learnt_copies(first).find(second)
+    if found is not None:
+        repeat, content = found
+        name, envelope, payload, _ = the_long_way(second)
+        assert (repeat.topic, repeat.source, repeat.sequence, repeat.sent_at) == (name, *envelope)
+        assert repeat.size == len(first)
+        assert difference(payload, repeat.build(content)) is None
+        assert not repeat.build(content).flags.writeable
+
+
+@pytest.mark.parametrize("topic", ["", "camera/left", "ξ" * 50])
+def test_a_copy_of_most_small_arrays_is_found_again(topic):
+    array = np.arange(6, dtype="<f4").reshape(2, 3)
+    copies = learnt_copies(copy_of(topic, array, 0, 1.0))
+    repeat, content = copies.find(copy_of(topic, array + 1, 2**40, 5.0))
+    assert (repeat.topic, repeat.sequence, repeat.sent_at) == (topic, 2**40, 5.0)
+    assert difference(array + 1, repeat.build(content)) is None
+    for other in (
+        copy_of(topic + "x", array, 1, 1.0),
+        copy_of(topic, array.T, 1, 1.0),
+        copy_of(topic, array[:1], 1, 1.0),
+    ):
+        assert copies.find(other) is None
+
+
+@given(st.data())
+@settings(max_examples=700, deadline=None)
+def test_a_copy_that_was_changed_is_what_the_long_way_says(data):
+    first = copy_of("camera", np.zeros((2, 3), "f4"), 3, 1.0)
+    copies, changed = learnt_copies(first), bytearray(first)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(changed) - 1))
+        changed[at : at + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
+    found = copies.find(bytes(changed))
+    if found is not None:
+        repeat, content = found
+        name, envelope, payload, _ = the_long_way(bytes(changed))
+        assert (repeat.topic, repeat.source, repeat.sequence, repeat.sent_at) == (name, *envelope)
+        assert difference(payload, repeat.build(content)) is None

@@ -75,8 +75,8 @@ class Subscriber(Subscribing):
             first = await channel.receive_or_give_up(WATCH if timeout is None else min(WATCH, timeout))
             if first is None:
                 self._watch()
-            elif (arrival := self._take(first)) is not None:
-                received = self._open(arrival, copy, out)
+            else:
+                received = self._receive(first, copy, out)
             if received is None and deadline is not None:
                 timeout = deadline.left(Need.READABLE)
         return received

@@ -12,12 +12,14 @@ from typing import Any
 
 from ..errors import DecodeError
 
-__all__ = ["Opening", "begin", "parts_of", "read", "whole"]
+__all__ = ["END", "LENGTH_BYTES", "Opening", "begin", "parts_of", "read", "whole"]
 
 _ALONE = 8192
 """Bytes of an only buffer up to which it shares the part with its metadata."""
-_END = b"\xff"
-_LENGTH_BYTES = 2
+END = b"\xff"
+"""Of the topic."""
+LENGTH_BYTES = 2
+"""Of the length of metadata that shares its part with a buffer."""
 _LONGEST_METADATA = 0x7FFF
 
 
@@ -29,12 +31,12 @@ def whole(metadata: bytes, buffer: Any) -> bytes | None:
     """All that follows the topic if that is to be one part; None if the buffer is to be a part of its own."""
     if memoryview(buffer).nbytes > _ALONE or len(metadata) > _LONGEST_METADATA:
         return None
-    return b"".join((_END, len(metadata).to_bytes(_LENGTH_BYTES, "big"), metadata, buffer))
+    return b"".join((END, len(metadata).to_bytes(LENGTH_BYTES, "big"), metadata, buffer))
 
 
 def begin(metadata: bytes) -> bytes:
     """What follows the topic in the first part of several."""
-    return _END + metadata
+    return END + metadata
 
 
 def parts_of(frames: Sequence[Any], joined: bool) -> list[Any]:
@@ -49,14 +51,14 @@ def parts_of(frames: Sequence[Any], joined: bool) -> list[Any]:
 
 def read(first: bytes, at: int) -> Opening:
     """The first part of a copy whose topic begins ``at`` a place in it; or DecodeError."""
-    end = first.find(_END, at)
+    end = first.find(END, at)
     begun = end + 1
     if end < 0 or begun == len(first):
         raise _malformed(first)
     lead = first[begun]
     if lead > 0x7F:
         return first[at:end], first[begun:], None
-    metadata_at = begun + _LENGTH_BYTES
+    metadata_at = begun + LENGTH_BYTES
     if metadata_at > len(first):
         raise _malformed(first)
     buffer_at = metadata_at + (lead << 8 | first[begun + 1])

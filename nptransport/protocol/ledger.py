@@ -55,6 +55,16 @@ class Stream:
         self.waiting += 1
         return True
 
+    def take(self, sequence: int) -> bool:
+        """A message has arrived and is handed out at once; False if it has before."""
+        if sequence != self.following:
+            if sequence < self.following:
+                return False
+            self.missed += sequence - self.following
+        self.following = sequence + 1
+        self.received += 1
+        return True
+
     def stand(self, following: int) -> None:
         """The source says that ``following`` comes next: what should have come before and did not is missed."""
         if following > self.following:
