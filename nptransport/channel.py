@@ -98,20 +98,17 @@ class Channel(Link):
     def receive(self, timeout: float | None) -> bytes:
         """First part of the next message, waited for; Timeout after ``timeout`` seconds (None: no end)."""
         waited = 0.0
-        if self.lanes:
-            first = self.try_receive()
-            if first is not None:
-                return first
-        elif timeout is None or timeout >= TICK:
+        if not self.lanes and (timeout is None or timeout >= TICK):
             try:
                 return self._begin(0)  # as mostly, without a call or a clock on the way
             except zmq.Again:
                 waited = TICK
                 self.check_open()
                 self.look()
-        deadline, left = Deadline(timeout, self.situation, waited), None if timeout is None else timeout - waited
+        deadline = None if timeout is None else Deadline(timeout, self.situation, waited)
+        left = None if timeout is None else timeout - waited
         while (first := self.receive_for_a_while(left)) is None:
-            left = deadline.left(Need.READABLE)
+            left = None if deadline is None else deadline.left(Need.READABLE)
         return first
 
     def receive_for_a_while(self, most: float | None) -> bytes | None:
@@ -145,7 +142,8 @@ class Channel(Link):
         return first
 
     def try_receive(self) -> bytes | None:
-        """First part of the next message, or None, in the order in which its sender sent it."""
+        """First part of the next message, in the order in which its sender sent it; or None, and from then on the
+        descriptor, and those of the lanes, tell of what comes."""
         lanes = self.lanes
         if not lanes:
             return super().try_receive()
@@ -170,11 +168,11 @@ class Channel(Link):
         """That ``descriptor`` is about to be closed."""
 
     def _await_message(self, seconds: float) -> None:
-        """Return once a message is there, or seems to be, or ``seconds`` have passed."""
-        if not self.lanes:
-            self.poll(seconds, zmq.POLLIN)
-        elif not self.readable():  # the descriptor tells only of what happens after such a look
+        """Return once a message is there, or seems to be, or ``seconds`` have passed; after :meth:`try_receive`."""
+        if self.lanes:
             self.lanes.await_message(self.descriptor, seconds)
+        else:
+            self.poll(seconds, zmq.POLLIN)
 
     def _wait(self, need: Need, deadline: Deadline) -> None:
         if need is Need.FETCHED:
