@@ -37,6 +37,18 @@ def test_the_peers_run_and_their_table_is_printed(tmp_path):
     assert not figures["failures"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
+@pytest.mark.parametrize("pattern", ["publish", "serve"])
+def test_endurance_tells_what_every_process_got_and_held(pattern):
+    command = [sys.executable, BENCHMARKS / "endurance.py", "--messages", "200", "--patterns", pattern]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    first, *lines, last = done.stdout.splitlines()
+    assert (first, done.stderr) == ("seed 1", "")
+    assert last in ("level", "NOT LEVEL, OR WRONG")  # it ends before anything can be level
+    assert lines
+    assert all(" 0 wrong; megabytes " in line for line in lines)
+
+
 def test_a_contestant_that_fails_is_said_to():
     muddled = Peer("muddled", "", pipe.ends, pipe.send, pipe.receive_bytes)
     with pytest.raises(Failed, match="Error"):
