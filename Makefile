@@ -20,7 +20,7 @@ lint: $(VENV)/test.stamp
 	@$(RUN) -m mypy
 
 fuzz: $(VENV)/test.stamp
-	@$(RUN) benchmarks/fuzz.py --inputs $${INPUTS:-120_000} --seed $${SEED:-1}
+	@$(RUN) benchmarks/fuzz.py --inputs $${INPUTS:-400_000} --seed $${SEED:-1}
 
 bench: $(VENV)/test.stamp
 	@$(RUN) -m nptransport_command bench --quick

@@ -143,16 +143,17 @@ def watch(pattern: str, address: str, how: list[str]) -> bool:
     while any(process.poll() is None for process in processes):
         time.sleep(1.0)
         for index, process in enumerate(processes):
-            held = sample(process) if process.poll() is None else None
-            if held is not None:
-                samples[index].append(held)
+            held_now = sample(process) if process.poll() is None else None
+            if held_now is not None:
+                samples[index].append(held_now)
     passed = time.monotonic() - begun
     fine = True
     for index, (role, process) in enumerate(zip(ROLES[pattern], processes, strict=True)):
         said = process.communicate()[0].split()
         count, wrong = (int(word) for word in said) if len(said) == 2 else (0, -1)
-        third = max(1, len(samples[index]) // 3)
-        second, last = samples[index][third : 2 * third], samples[index][-third:]
+        held = samples[index] or [dict.fromkeys(ALLOWED, 0.0)]  # it may have ended before anybody looked
+        third = max(1, len(held) // 3)
+        second, last = held[-2 * third : -third] or held, held[-third:]
         levels = {name: (median(s[name] for s in second), median(s[name] for s in last)) for name in ALLOWED}
         level = all(after - before <= ALLOWED[name] for name, (before, after) in levels.items())
         fine = fine and level and not wrong and not process.returncode
