@@ -133,7 +133,8 @@ class Channel(Link):
 
     def receive_eagerly(self, most: float) -> bytes | None:
         """As :meth:`receive_for_a_while`, for what may come sooner than this thread could fall asleep and be woken."""
-        if self._spinner.look(self.readable, most):
+        # Within a process whoever looks holds the interpreter's lock, which the other side needs.
+        if not self.within_process and self._spinner.look(self.readable, most):
             return self.try_receive()
         begun = time.perf_counter()
         first = self.receive_for_a_while(most)
