@@ -143,8 +143,8 @@ class ThreadedServing(Serving):
             parts: list[Any] = [channel.take_one()]
             if channel.more:
                 parts += channel.take(0, True)
-            number, nbytes = int.from_bytes(head[-8:], "big"), len(head) + len(metadata) + len(parts[0])
-            task = Task(first, first, number, attempt, method.name, Form.ONE, None, nbytes)
+            number = int.from_bytes(head[-8:], "big")
+            task = Task(first, first, number, attempt, method.name, Form.ONE, None, 0)  # nowhere does it wait
             self._desk.begin(task)
             try:
                 arguments = (plan.payload(parts),)

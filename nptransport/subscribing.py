@@ -115,7 +115,8 @@ class Subscribing(Listening):
 
     def _receive(self, first: bytes, copy: bool, out: np.ndarray[Any, Any] | None) -> Received | None:
         """The message that begins with ``first``, opened and counted; None if it is none for the reader."""
-        if out is None and not copy and self._max_age is None and not self._speakers.doubted and not self._channel.more:
+        plainly = out is None and not copy and self._max_age is None and not self._channel.more
+        if plainly and not self._speakers.doubted:
             received = self._repeat(first)  # as most that are small
             if received is not None:
                 return received
@@ -124,7 +125,7 @@ class Subscribing(Listening):
             return None
         received = self._open(arrival, copy, out)
         letter = arrival[0]
-        if received is not None and letter.topic is not None:
+        if plainly and received is not None and letter.topic is not None:
             self._repeats.learn(first, letter.topic, letter.envelope, letter.plan, letter.nbytes)
         return received
 

@@ -57,11 +57,9 @@ class Stream:
 
     def take(self, sequence: int) -> bool:
         """A message has arrived and is handed out at once; False if it has before."""
-        if sequence != self.following:
-            if sequence < self.following:
-                return False
-            self.missed += sequence - self.following
-        self.following = sequence + 1
+        if not self.note(sequence):
+            return False
+        self.waiting -= 1
         self.received += 1
         return True
 
