@@ -407,27 +407,26 @@ ONE_ARRAY = {  # what differs from a call that was answered before, and what its
 }
 
 
-@pytest.mark.parametrize("case", ONE_ARRAY)
-def test_a_call_that_nearly_resembles_one_before(serve, calling, sockets_of_zmq, new_wire, case):
+def test_calls_that_nearly_resemble_one_before(serve, calling, sockets_of_zmq, new_wire):
     server = serve({"double": lambda x: 2 * x}, bind=new_wire())
     socket = sockets_of_zmq(zmq.DEALER, server.address)
-    change, complaint = ONE_ARRAY[case]
-    good = [bytes(frame) for frame in npt.encode(np.arange(3))]
+    good, numbers = [bytes(frame) for frame in npt.encode(np.arange(3))], iter(range(1, 1000))
 
-    def ask(number, change=list):
-        head = Writer().about(number, "call", "double", Form.ONE, 1)
-        socket.send_multipart(change([head, *good]))
+    def ask(change=list):
+        number = next(numbers)
+        socket.send_multipart(change([Writer().about(number, "call", "double", Form.ONE, 1), *good]))
         head, *answer = socket.recv_multipart()
         assert Reader().read(head).number == number
         return npt.decode(answer)
 
-    assert [ask(number).tolist() for number in range(3)] == [[0, 2, 4]] * 3
-    error = ask(3, change)
-    assert error["type"] == "DecodeError"
-    assert complaint in error["text"]
-    assert ask(4).tolist() == [0, 2, 4]
-    statistics = server.statistics()
-    assert (statistics.results, statistics.errors, statistics.begun) == (4, 1, 0)
+    assert [ask().tolist() for _ in range(3)] == [[0, 2, 4]] * 3
+    for case, (change, complaint) in ONE_ARRAY.items():
+        error = ask(change)
+        assert error["type"] == "DecodeError", case
+        assert complaint in error["text"], case
+        assert ask().tolist() == [0, 2, 4], case
+    statistics, count = server.statistics(), len(ONE_ARRAY)
+    assert (statistics.results, statistics.errors, statistics.begun) == (3 + count, count, 0)
 
 
 def test_a_client_survives_junk(calling):
