@@ -52,14 +52,11 @@ class Borrower:
         DecodeError if it is malformed, forged or stale, or its sender is not there any more.
         """
         descriptor = read_descriptor(value, parts)
-        return self._lender(descriptor.sender).read(descriptor)
+        return (self._lenders.get(descriptor.sender) or self._meet(descriptor.sender)).read(descriptor)
 
     def borrow(self, sender: bytes, place: Place) -> memoryview:
         """The bytes of the message at that ``place`` in the memory of ``sender``. DecodeError as of :meth:`open`."""
-        return self._lender(sender).borrow(*place)
-
-    def _lender(self, sender: bytes) -> Creditor:
-        return self._lenders.get(sender) or self._meet(sender)
+        return (self._lenders.get(sender) or self._meet(sender)).borrow(*place)
 
     def _meet(self, sender: bytes) -> Creditor:
         for folder in self._folders:

@@ -98,38 +98,52 @@ class Channel(Link):
     def receive(self, timeout: float | None) -> bytes:
         """First part of the next message, waited for; Timeout after ``timeout`` seconds (None: no end)."""
         waited = 0.0
-        if not self.lanes and (timeout is None or timeout >= TICK):
+        lanes = self.lanes
+        if (lanes is not None and lanes.open) or (timeout is not None and timeout < TICK):
+            first = self.try_receive()
+            if first is not None:
+                return first
+        else:
             try:
-                return self._begin(0)  # as mostly, without a call or a clock on the way
+                return self._begin(0)  # as mostly, without a clock on the way
             except zmq.Again:
                 waited = TICK
                 self.check_open()
                 self.look()
         deadline = None if timeout is None else Deadline(timeout, self.situation, waited)
         left = None if timeout is None else timeout - waited
-        while (first := self.receive_for_a_while(left)) is None:
+        while (first := self._receive_later(left)) is None:
             left = None if deadline is None else deadline.left(Need.READABLE)
         return first
 
     def receive_for_a_while(self, most: float | None) -> bytes | None:
         """First part of the next message if it comes within a while, and within ``most`` seconds; else None."""
-        if not self.lanes and (most is None or most >= TICK):
+        if self.has_lanes or (most is not None and most < TICK):
+            first = self.try_receive()
+            if first is not None:
+                return first
+        return self._receive_later(most)
+
+    def _receive_later(self, most: float | None) -> bytes | None:
+        """As :meth:`receive_for_a_while`, where there was nothing a moment ago."""
+        first = None
+        if not self.has_lanes and (most is None or most >= TICK):
             try:
                 return self._begin(0)  # blocks for a slice: cheaper than to try, to fail and to poll
             except zmq.Again:
                 self.check_open()
-                self.look()
-                return None
-        first = self.try_receive()
+        elif most is None or most > 0:
+            self._await_message(TICK if most is None else min(most, TICK))
+            self.check_open()
+            first = self.try_receive()
         if first is None:
-            most = TICK if most is None else min(most, TICK)
-            if most > 0:
-                self._await_message(most)
-                self.check_open()
-                first = self.try_receive()
-            if first is None:
-                self.look()
+            self.look()
         return first
+
+    @property
+    def has_lanes(self) -> bool:
+        """Whether something may come past ZeroMQ."""
+        return self.lanes is not None and len(self.lanes.open) > 0
 
     def receive_eagerly(self, most: float) -> bytes | None:
         """As :meth:`receive_for_a_while`, for what may come sooner than this thread could fall asleep and be woken."""
@@ -146,7 +160,7 @@ class Channel(Link):
         """First part of the next message, in the order in which its sender sent it; or None, and from then on the
         descriptor, and those of the lanes, tell of what comes."""
         lanes = self.lanes
-        if not lanes:
+        if lanes is None or not lanes.open:
             return super().try_receive()
         if lanes.are_long_at_it:
             if self.readable():
@@ -170,7 +184,7 @@ class Channel(Link):
 
     def _await_message(self, seconds: float) -> None:
         """Return once a message is there, or seems to be, or ``seconds`` have passed; after :meth:`try_receive`."""
-        if self.lanes:
+        if self.lanes is not None and self.lanes.open:
             self.lanes.await_message(self.descriptor, seconds)
         else:
             self.poll(seconds, zmq.POLLIN)

@@ -61,11 +61,11 @@ class Creditor:
 
     def borrow(self, number: int, index: int, generation: int) -> memoryview:
         """The message in a slot, which is held for as long as anything refers to this view or one on it."""
-        mapping = self._segments.get(number)
-        if mapping is None:
-            mapping = self._await(number)
+        mapping = self._segments.get(number) or self._await(number)
         # First the claim, then the look whether the message is still there: the sender does it the other way round.
-        self._claim(generation)
+        if generation > self.claimed:
+            self.claimed = generation
+        self._say(generation)
         try:
             array = mapping.read(index, generation)
         except DecodeError:
@@ -82,7 +82,8 @@ class Creditor:
     def read(self, descriptor: Descriptor) -> list[tuple[int, memoryview]]:
         _, number, index, generation, pieces = descriptor
         if not pieces:
-            self._claim(generation)
+            self.claimed = max(self.claimed, generation)
+            self._say(generation)
             self._say(generation | RELEASE)
             return []
         content = self.borrow(number, index, generation)
@@ -96,11 +97,6 @@ class Creditor:
                     found=f"{nbytes} from {offset} on",
                 )
         return [(at, content[offset : offset + nbytes]) for at, offset, nbytes in pieces]
-
-    def _claim(self, generation: int) -> None:
-        if generation > self.claimed:
-            self.claimed = generation
-        self._say(generation)
 
     def _await(self, number: int) -> Mapping:
         deadline = time.monotonic() + PATIENCE

@@ -23,6 +23,8 @@ __all__ = [
     "read_place",
     "split_entry",
     "write_entry",
+    "write_message",
+    "write_slot",
 ]
 
 KEY = "shared"
@@ -38,6 +40,8 @@ ONE_PREFIX = _PREFIX + _ONE.size.to_bytes(2, "big")
 SENDER_SIZE = 8
 ONE_SIZE = len(ONE_PREFIX) + _ONE.size
 _PLACE = struct.Struct(">IIQIQQ")
+_SLOT = struct.Struct(">II")
+_MESSAGE = struct.Struct(">QIQQ")
 _MOST = 2**63
 MOST_PIECES = (2**16 - 1 - _HEAD.size) // _PIECE.size
 
@@ -76,6 +80,16 @@ def write_entry(descriptor: Descriptor) -> bytes:
         return ONE_PREFIX + _ONE.pack(sender, segment, slot, generation, *pieces[0])
     value = _HEAD.pack(sender, segment, slot, generation) + b"".join(_PIECE.pack(*piece) for piece in pieces)
     return _PREFIX + len(value).to_bytes(2, "big") + value
+
+
+def write_slot(sender: bytes, segment: int, slot: int) -> bytes:
+    """What all entries for one buffer in that slot begin with, for :func:`write_message`."""
+    return ONE_PREFIX + sender + _SLOT.pack(segment, slot)
+
+
+def write_message(slot: bytes, generation: int, nbytes: int) -> bytes:
+    """As :func:`write_entry`, for a message of nothing but one buffer of ``nbytes``."""
+    return slot + _MESSAGE.pack(generation, 0, 0, nbytes)
 
 
 def split_entry(entries: bytes) -> tuple[bytes | None, bytes]:

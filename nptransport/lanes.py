@@ -24,6 +24,9 @@ __all__ = ["AHEAD", "Lane", "Lanes", "open_lane", "put"]
 AHEAD = 64  # messages that nobody has claimed yet, beyond which the socket carries what comes
 _MOST = 4096  # bytes of a message
 _AFTER = struct.Struct("<Q")
+_HEAD = _AFTER.size
+_ROOM = _MOST + _HEAD
+_DONTWAIT = int(getattr(socket, "MSG_DONTWAIT", 0))  # not everywhere; as a plain int: an enum takes longer
 _PATIENCE = 1.0  # seconds for a message that should have come before, and may have been lost with its connection
 
 
@@ -79,7 +82,7 @@ class Lane:
         """The first part of the next message, which has no other; None while there is none."""
         if self._head is None:
             try:
-                message = self._end.recv(_MOST + _AFTER.size, socket.MSG_DONTWAIT)
+                message = self._end.recv(_ROOM, _DONTWAIT)
             except BlockingIOError:
                 if not self._heard:  # from now on whoever waits looks here, too
                     self._heard = True
@@ -90,10 +93,10 @@ class Lane:
             if not message:
                 self.ended = True
                 return None
-            after = int.from_bytes(message[: _AFTER.size], "little")
+            after = int.from_bytes(message[:_HEAD], "little")
             if after <= self._sender.claimed:
-                return message[_AFTER.size :]
-            self._head, self._since = (after, message[_AFTER.size :]), time.monotonic()
+                return message[_HEAD:]
+            self._head, self._since = (after, message[_HEAD:]), time.monotonic()
         after, message = self._head
         if after > self._sender.claimed and time.monotonic() - self._since < _PATIENCE:
             return None
@@ -111,8 +114,11 @@ class Lanes:
     """
 
     def __init__(self, before_end: Callable[[int], None]) -> None:
-        self._lanes: list[Lane] = []
-        self._turn = self._row = 0
+        self.open: list[Lane] = []
+        """Those there are, that whose turn it is first."""
+        self.are_long_at_it = False
+        """Whether it is time to see what the socket has."""
+        self._row = 0
         self._limited = False
         self._before_end = before_end
         self._changing = threading.Lock()
@@ -120,19 +126,16 @@ class Lanes:
         self._watched: list[int] = []
         self._poll = select.poll()
 
-    def __bool__(self) -> bool:
-        return bool(self._lanes)
-
     def add(self, end: socket.socket, sender: Sender) -> None:
         with self._changing:
             if self._closed:  # the thread that hears of it goes on for a moment
                 end.close()
             else:
-                self._lanes.append(Lane(end, sender))
+                self.open.append(Lane(end, sender))
 
     def descriptors(self) -> list[int]:
         """Those that are readable when there is something to take."""
-        return [lane.fileno() for lane in self._lanes if not lane.is_early]
+        return [lane.fileno() for lane in self.open if not lane.is_early]
 
     def await_message(self, other: int, seconds: float) -> None:
         """Return once there is something to take, or to read from the descriptor ``other``, or after ``seconds``."""
@@ -145,15 +148,16 @@ class Lanes:
 
     def take(self) -> bytes | None:
         """The first part of the next message on any lane, each in turn; None without one."""
-        count = len(self._lanes)
-        for step in range(count):
-            lane = self._lanes[(self._turn + step) % count]
+        lanes = self.open
+        for index, lane in enumerate(lanes):
             if self._limited and not lane.left:
                 continue
             message = lane.take()
             if message is not None:
-                self._turn += step + 1
+                if len(lanes) > 1:
+                    lanes.append(lanes.pop(index))
                 self._row += 1
+                self.are_long_at_it = self._row >= AHEAD and not self._limited
                 lane.left -= 1
                 return message
             lane.left = 0
@@ -162,29 +166,24 @@ class Lanes:
                 return self.take()
         return None
 
-    @property
-    def are_long_at_it(self) -> bool:
-        """Whether it is time to see what the socket has."""
-        return self._row >= AHEAD and not self._limited
-
     def finish(self) -> None:
         """Something has come by the socket. From now on give only what was there before, so that it has its turn."""
-        self._limited = True
-        for lane in self._lanes:
+        self._limited, self.are_long_at_it = True, False
+        for lane in self.open:
             lane.left = AHEAD  # no sender puts more on its lane
 
     def pause(self) -> None:
         """The socket has had its turn."""
-        self._limited, self._row = False, 0
+        self._limited, self.are_long_at_it, self._row = False, False, 0
 
     def _end(self, lane: Lane) -> None:
         self._before_end(lane.fileno())
         lane.close()
-        self._lanes.remove(lane)
+        self.open.remove(lane)
         self._watched = []  # its number is soon another's
 
     def close(self) -> None:
         with self._changing:
             self._closed = True
-        while self._lanes:
-            self._end(self._lanes[0])
+        while self.open:
+            self._end(self.open[0])

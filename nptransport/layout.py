@@ -16,7 +16,7 @@ __all__ = ["Lent", "lay_out", "shaped"]
 _PIECE = 4096  # parts below this stay in the message
 
 
-@dataclass
+@dataclass(slots=True)
 class Lent:
     """Memory that the caller writes a message into: a slot, or where there is none, what is copied when it is sent."""
 

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable
 
-from .descriptor import Descriptor, Piece, write_entry
+from .descriptor import Descriptor, Piece, write_entry, write_message, write_slot
 from .ending import close_at_end
 from .lanes import AHEAD, put
 from .log import warn
@@ -98,6 +98,19 @@ class Lender(Stock):
             self._claims.sent(slot.generation, slot, copies)
             self.nbytes += slot.used
         return write_entry(Descriptor(self.identity, slot.segment.number, slot.index, slot.generation, pieces))
+
+    def stamp_alone(self, slot: Slot, nbytes: int) -> bytes:
+        """As :meth:`stamp`, for a message of nothing but one buffer of ``nbytes``."""
+        with self._lock:
+            claims = self._claims
+            generation = slot.generation = claims.next()
+            slot.used = nbytes
+            slot.stamp_memory(generation, nbytes)
+            claims.sent(generation, slot)
+            self.nbytes += nbytes
+        if not slot.entry:
+            slot.entry = write_slot(self.identity, slot.segment.number, slot.index)
+        return write_message(slot.entry, generation, nbytes)
 
     def put_on_lane(self, message: bytes, after: int) -> bool:
         """Whether ``message`` went past ZeroMQ to the only reader there is; ``after``: what ZeroMQ carried last."""

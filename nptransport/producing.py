@@ -151,7 +151,13 @@ class Producing(Sharing):
         try:
             kind, sizes, nbytes = self._outbox.check_loan(shape, dtype)
             slot = lender.take_now(nbytes) if nbytes > self._outbox.small else None
-            return None if slot is None else Lent(shaped(slot.array, kind, sizes, nbytes, order), slot.array, slot)
+            if slot is None:
+                return None
+            if order == "C":
+                array = slot.like(kind, sizes, nbytes).view()
+            else:
+                array = shaped(slot.array, kind, sizes, nbytes, order)
+            return Lent(array, slot.array, slot)
         finally:
             self._channel.leave()
 

@@ -26,6 +26,7 @@ from .sidechannel import GONE, HELLO, LANE, LEAVE, LISTENS, NAME, OFFER, RECORD,
 __all__ = ["Readers"]
 
 _READERS = 1024
+_BYTES = 2**15  # that are heard at a time
 _WORDS = struct.Struct("<Q")
 
 
@@ -104,18 +105,20 @@ class Readers:
             return False
         self._hearing = True
         try:
-            heard = self._words.poll(0)
-            for descriptor, _ in heard:
-                self._hear(self._readers[descriptor])
+            if len(self._readers) == 1:  # as mostly: no need to ask who has spoken
+                return self._hear(next(iter(self._readers.values())))
+            heard = False
+            for descriptor, _ in self._words.poll(0):
+                heard |= self._hear(self._readers[descriptor])
+            return heard
         finally:
             self._hearing = False
-        return bool(heard)
 
-    def _hear(self, reader: _Reader) -> None:
+    def _hear(self, reader: _Reader) -> bool:
         try:
-            words = reader.connection.recv(65536)
+            words = reader.connection.recv(_BYTES)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             words = b""
         if not words:
@@ -123,6 +126,7 @@ class Readers:
         elif not self._heed(reader, words):
             warn("%s: %s broke the rules of the side channel, and is cut off", self._name, reader)
             self._part_from(reader)
+        return True
 
     def _heed(self, reader: _Reader, words: bytes) -> bool:
         if reader.rest:

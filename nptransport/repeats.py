@@ -50,24 +50,25 @@ class Repeats:
 
     def find(self, metadata: bytes) -> Repeat | None:
         """What ``metadata``, of a message with its buffers, repeats."""
-        repeat = self._of(metadata, self._known.get(metadata[:_AT] + metadata[_END:]))
-        return None if repeat is None or repeat.sender else repeat
+        repeat = self._known.get(metadata[:_AT] + metadata[_END:])
+        if repeat is None or repeat.sender:
+            return None
+        numbers = read_numbers(metadata, _AT)
+        if numbers is None:
+            return None
+        repeat.sequence, repeat.sent_at = numbers
+        return repeat
 
     def find_shared(self, metadata: bytes) -> tuple[Repeat, Place] | None:
         """What ``metadata`` of a message in shared memory repeats, and where all of its array lies."""
-        repeat = self._of(metadata, self._known.get(metadata[:_AT] + metadata[_END:_PLACE] + metadata[_SHARED_END:]))
-        if repeat is not None and repeat.sender:
-            place = read_place(metadata, _PLACE, repeat.nbytes)
-            return None if place is None else (repeat, place)
-        return None
-
-    def _of(self, metadata: bytes, repeat: Repeat | None) -> Repeat | None:
-        if repeat is not None:
-            numbers = read_numbers(metadata, _AT)
-            if numbers is None:
-                return None
-            repeat.sequence, repeat.sent_at = numbers
-        return repeat
+        repeat = self._known.get(metadata[:_AT] + metadata[_END:_PLACE] + metadata[_SHARED_END:])
+        if repeat is None or not repeat.sender:
+            return None
+        numbers, place = read_numbers(metadata, _AT), read_place(metadata, _PLACE, repeat.nbytes)
+        if numbers is None or place is None:
+            return None
+        repeat.sequence, repeat.sent_at = numbers
+        return repeat, place
 
     def learn(self, metadata: bytes, envelope: Envelope | None, plan: Plan) -> None:
         """Remember how ``metadata`` was opened, if it may be repeated."""

@@ -9,7 +9,6 @@ import numpy as np
 
 from .arrays import Buffer
 from .codec import with_shared
-from .descriptor import Piece
 from .endpoint import Endpoint
 from .layout import lay_out
 from .lending import Lender
@@ -54,7 +53,7 @@ class Sharing(Endpoint):
             slot = lender.take_now(payload.nbytes)
             if slot is None:
                 return False
-            np.copyto(slot.like(payload), payload)
+            np.copyto(slot.like(payload.dtype, payload.shape, payload.nbytes), payload)
             if self._hand_over_now(lender, slot, payload.nbytes, body, now):
                 return True
             lender.give_back(slot)
@@ -98,7 +97,7 @@ class Sharing(Endpoint):
 
     def _hand_over_now(self, lender: Lender, slot: Slot, nbytes: int, body: bytes, now: float) -> bool:
         """Send the array in ``slot``, whose metadata has that ``body``; False if there is no room for that."""
-        message = self._outbox.metadata_with(now, lender.stamp(slot, [Piece(0, 0, nbytes)]), body)
+        message = self._outbox.metadata_with(now, lender.stamp_alone(slot, nbytes), body)
         if not self._carry(lender, slot, [message]):
             lender.withdraw(slot)
             return False

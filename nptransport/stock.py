@@ -105,10 +105,13 @@ class Stock:
     def take_now(self, nbytes: int) -> Slot | None:
         """As :meth:`take`, if that needs no thought."""
         with self._lock:
-            if self._claims.unclaimed >= max(_DEPTH, _DEPTH_BYTES // nbytes):
-                return None
             slot = self._pop(nbytes)
-            return slot if slot is not None and self._renew(slot) else None
+            if slot is None or not self._renew(slot):
+                return None
+            if self._claims.unclaimed >= max(_DEPTH, _DEPTH_BYTES // nbytes):
+                self._slots.push(slot)
+                return None
+            return slot
 
     def _pop(self, nbytes: int) -> Slot | None:
         """A slot that is free, maybe since this moment."""
@@ -169,7 +172,7 @@ class Stock:
     def _sort_in(self) -> None:
         for slot in self._claims.take_freed():
             self.nbytes -= slot.used
-            slot.invalidate()
+            slot.stamp_memory(0, 0)  # nobody is to find that message any more
             self._slots.push(slot)
 
     def look(self) -> None:

@@ -55,7 +55,7 @@ class Borrowed:
         self._segment = Segment(1, SLOT_BYTES, SLOTS)
         for index, (generation, used) in enumerate(((1, 100), (2, SLOT_BYTES), (3, 0), (4, 2**63))):
             self._segment.slot(index)[:] = index
-            self._segment.stamp(index, generation, used)
+            self._segment.stamper(index)(generation, used)
         self._mapping = Mapping(self._segment.descriptor)
 
     def __call__(self, frames: Frames) -> str:

@@ -260,6 +260,6 @@ def test_a_lane_that_comes_to_a_closed_endpoint_is_closed():
     held = lanes.Lanes(lambda descriptor: None)
     held.close()
     held.add(theirs, None)
-    assert not held
+    assert not held.open
     assert not lanes.put(ours, 0, b"message")
     ours.close()

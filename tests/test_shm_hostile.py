@@ -306,12 +306,13 @@ def test_a_segment_and_its_mapping():
     segment = Segment(1, 4096, 3)
     mapping = Mapping(segment.descriptor)
     segment.slot(2)[:5] = 9
-    segment.stamp(2, 77, 5)
+    stamp = segment.stamper(2)
+    stamp(77, 5)
     assert mapping.read(2, 77).tolist() == [9] * 5
     for slot, generation in ((2, 76), (1, 77), (0, 77), (3, 77)):
         with pytest.raises(npt.DecodeError):
             mapping.read(slot, generation)
-    segment.stamp(2, 77, 5000)
+    stamp(77, 5000)
     with pytest.raises(npt.DecodeError):
         mapping.read(2, 77)
     segment.close()

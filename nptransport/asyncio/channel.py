@@ -89,7 +89,7 @@ class Channel(channel.Channel):
             self.check_open()
         try:
             # Who had to wait for the last message probably has to for this one: a look is cheaper than a try in vain.
-            dry = self._ran_dry and not self.lanes and not self.readable()
+            dry = self._ran_dry and not self.has_lanes and not self.readable()
             first = None if dry else self.try_receive()
             self._ran_dry = first is None
             if first is None and (most is None or most > 0):
@@ -135,7 +135,7 @@ class Channel(channel.Channel):
         loop = asyncio.get_running_loop()
         if need is Need.RELEASED and self.returns is not None:
             self._watch(self.returns)
-        if need is Need.READABLE and self.lanes:
+        if need is Need.READABLE and self.lanes is not None:
             for descriptor in self.lanes.descriptors():
                 self._watch(descriptor)
         woken: asyncio.Future[None] = loop.create_future()

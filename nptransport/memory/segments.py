@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import mmap
 import os
 import struct
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -100,9 +102,9 @@ class Segment:
         start = HEADER + index * self.slot_bytes
         return self._bytes[start : start + self.slot_bytes]
 
-    def stamp(self, index: int, generation: int, used: int) -> None:
-        """Say which message is in a slot, or with 0 that there is none any more."""
-        _STAMP.pack_into(self._map, _STAMPS + index * _STAMP.size, generation, used)
+    def stamper(self, index: int) -> Callable[[int, int], None]:
+        """Says which message is in a slot, by generation and bytes; or with 0 and 0 that there is none any more."""
+        return functools.partial(_STAMP.pack_into, self._map, _STAMPS + index * _STAMP.size)
 
     def close(self) -> None:
         """Let go of it: the memory is freed once nobody else maps it."""

@@ -20,13 +20,16 @@ _SEGMENT = 2**22  # small slots share a segment of about that size: each segment
 class Slot:
     """A place for one message."""
 
-    __slots__ = ("array", "generation", "index", "segment", "typed", "used")
+    __slots__ = ("array", "entry", "generation", "index", "segment", "stamp_memory", "typed", "used")
 
     def __init__(self, segment: Segment, index: int) -> None:
         self.segment, self.index = segment, index
         self.array: np.ndarray[Any, Any] = segment.slot(index)
+        self.stamp_memory = segment.stamper(index)
+        self.entry = b""
+        """What whoever uses it keeps with it."""
         self.generation = 0
-        """Of the last message in it."""
+        """Of the last message in it, also when no reader is to find it there any more."""
         self.typed = self.array
         """The last view that was asked for."""
         self.used = 0
@@ -36,20 +39,16 @@ class Slot:
         """Copy ``buffer`` to ``offset``; lets other threads run meanwhile."""
         np.copyto(self.array[offset : offset + len(buffer)], np.frombuffer(buffer, np.uint8))
 
-    def like(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """The beginning as an array like that one, which is C contiguous."""
+    def like(self, dtype: np.dtype[Any], shape: tuple[int, ...], nbytes: int) -> np.ndarray[Any, Any]:
+        """The beginning as a C contiguous array; the same one as long as the like is asked for."""
         typed = self.typed
-        if typed.dtype is not array.dtype or typed.shape != array.shape:
-            typed = self.typed = self.array[: array.nbytes].view(array.dtype).reshape(array.shape)
+        if typed.dtype is not dtype or typed.shape != shape:
+            typed = self.typed = self.array[:nbytes].view(dtype).reshape(shape)
         return typed
 
     def stamp(self, generation: int, used: int) -> None:
         self.generation, self.used = generation, used
-        self.segment.stamp(self.index, generation, used)
-
-    def invalidate(self) -> None:
-        """No reader is to find that message any more. It is remembered here which one it was."""
-        self.segment.stamp(self.index, 0, 0)
+        self.stamp_memory(generation, used)
 
 
 class Slots:
@@ -81,8 +80,9 @@ class Slots:
 
     def push(self, slot: Slot) -> None:
         """``slot`` is free."""
-        self._free.setdefault(slot.array.nbytes, []).append(slot)
-        self._count[slot.segment.number] += 1
+        segment = slot.segment
+        self._free[segment.slot_bytes].append(slot)
+        self._count[segment.number] += 1
 
     def grow(self, nbytes: int) -> tuple[Segment | None, list[Slot]]:
         """A new segment with free slots for ``nbytes`` if there is room for one, and the slots of those given up for
@@ -104,6 +104,7 @@ class Slots:
         self.nbytes += segment.nbytes
         self.segments[segment.number] = segment
         self._count[segment.number] = 0
+        self._free.setdefault(size, [])
         for index in reversed(range(count)):
             self.push(Slot(segment, index))
         return segment, gone

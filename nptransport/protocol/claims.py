@@ -206,9 +206,12 @@ class Claims(Generic[T]):
 
     def release(self, reader: Hashable, generation: int) -> None:
         """It does not look at a message any more."""
-        held = self._readers[reader].held
-        if generation in held:
-            self._let_go(reader, generation, held.pop(generation))
+        holding = self._readers[reader].held
+        if generation in holding:
+            account = holding.pop(generation)
+            held = self._messages.get(generation)
+            if held is not None:
+                self._let_go(reader, held, account)
 
     def present(self) -> list[Hashable]:
         """Who reads, and will go on to."""
@@ -235,15 +238,15 @@ class Claims(Generic[T]):
         """It is dead, and holds nothing any more."""
         self.leave(reader)
         for generation, account in self._readers.pop(reader).held.items():
-            self._let_go(reader, generation, account)
+            held = self._messages.get(generation)
+            if held is not None:
+                self._let_go(reader, held, account)
 
-    def _let_go(self, reader: Hashable, generation: int, account: Account | None = None) -> None:
-        held = self._messages.get(generation)
-        if held is not None:
-            if account is not None:
-                account.let_go(held.nbytes)
-            held.holders.discard(reader)
-            self._list(held)
+    def _let_go(self, reader: Hashable, held: Held[T], account: Account | None) -> None:
+        if account is not None:
+            account.let_go(held.nbytes)
+        held.holders.discard(reader)
+        self._list(held)
 
     def _list(self, held: Held[T]) -> None:
         if not (held.unclaimed or held.holders or held.listed):
