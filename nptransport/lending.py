@@ -21,7 +21,7 @@ from .stock import Peers, Stock
 
 __all__ = ["CROSSOVER", "Lender", "Lot"]
 
-CROSSOVER = 64 * 1024  # bytes of content from which shared memory is the quicker way
+CROSSOVER = 64 * 1024  # bytes of content from which shared memory is the quicker way if ZeroMQ tells of it
 _NOTHING = 2**32 - 1
 _WAIT = 60.0  # seconds that what nobody has fetched is kept for readers who were never heard of
 

@@ -18,9 +18,9 @@ from .layout import Lent, shaped
 from .limits import Limits
 from .log import warn
 from .protocol.handle import FREE, SendHandle
-from .protocol.outbox import Outbox
+from .protocol.outbox import SMALL, Outbox
 from .protocol.statistics import ProducerStatistics
-from .sharing import Sharing
+from .sharing import CROSSOVER, Sharing
 from .steps import Need, Steps
 
 __all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Producing"]
@@ -58,7 +58,8 @@ class Producing(Sharing):
             context=context,
             security=security,
         )
-        self._outbox = Outbox(limits, max_messages, max_bytes, self._channel.on_release)
+        small = CROSSOVER if self._channel.is_shared else SMALL
+        self._outbox = Outbox(limits, max_messages, max_bytes, self._channel.on_release, small)
         self._set_up_sharing(max_bytes, lanes=security is None)
         self._looked = 0.0
         self._refusals_seen = self._refused = 0  # how often we were refused; messages that were lost by it

@@ -16,8 +16,9 @@ from .memory.slots import Slot
 from .protocol.outbox import Outbox
 from .steps import PATIENCE, Need, Steps
 
-__all__ = ["Sharing"]
+__all__ = ["CROSSOVER", "Sharing"]
 
+CROSSOVER = 32 * 1024  # bytes of content from which shared memory is the quicker way, past ZeroMQ
 _CATCH_UP = 0.02  # seconds at the most that a message waits for consumers to get through those before it
 
 

@@ -16,7 +16,7 @@ from ..memory.pool import InFlight
 from .handle import SendHandle
 from .loan import check_loan
 
-__all__ = ["Outbox"]
+__all__ = ["SMALL", "Outbox"]
 
 # Up to here a copy into a message of libzmq's own costs less than lending it a buffer and hearing of its return.
 SMALL = 64 * 1024
@@ -26,14 +26,16 @@ class Outbox:
     """Messages on their way out, held to ``max_bytes``.
 
     Small messages are copied by libzmq and not heard of again; the high-water mark bounds them, to a quarter of
-    ``max_bytes`` at the most. Large ones are lent, and counted until they come back.
+    ``max_bytes`` at the most. Large ones, above ``small`` bytes, are lent, and counted until they come back.
     """
 
-    def __init__(self, limits: Limits, max_messages: int, max_bytes: int, on_release: Callable[[], None]) -> None:
+    def __init__(
+        self, limits: Limits, max_messages: int, max_bytes: int, on_release: Callable[[], None], small: int = SMALL
+    ) -> None:
         self._limits = limits
         self._encoder = Encoder(limits)
         self._envelope = EnvelopeWriter(os.urandom(8).hex(), ALONE)
-        self.small = min(SMALL, max_bytes // (4 * max_messages))
+        self.small = min(small, max_bytes // (4 * max_messages))
         """Bytes of content up to which a message is copied by libzmq."""
         self.in_flight = InFlight(max_bytes - self.small * max_messages, on_release)
         self._asked: tuple[Any, Any, tuple[np.dtype[Any], tuple[int, ...], int]] | None = None
