@@ -159,6 +159,7 @@ def publish(cuts: int, seed: int, secured: bool) -> int:
         def is_whole() -> bool:  # what was dropped last is known once something arrives
             nonlocal sent
             sent += 1
+            reader.changed.clear()
             publisher.send(payload(sent, draw))
             reader.changed.wait(0.1)
             return reader.seen[sent] > 0
@@ -193,6 +194,7 @@ def push(cuts: int, seed: int, secured: bool) -> int:
                 time.sleep(0.002)
 
         def is_whole() -> bool:
+            reader.changed.clear()
             send()
             reader.changed.wait(0.1)
             return reader.seen[sent - 1] > 0
