@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,25 @@ def run(*arguments: str | Path, program: Sequence[str] = PROGRAM) -> subprocess.
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return done
+
+
+def run_here(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """What ``run`` gives, from a run of the command in this process: most of the time of a new one goes into imports.
+
+    For what does not depend on how a process starts or ends. What the command sets for its process is set back.
+    """
+    from nptransport.cli.app import run as run_command  # needs click, which those who only start processes may lack
+
+    command = [*map(str, arguments)]
+    handlers, path = logging.getLogger().handlers[:], sys.path[:]
+    out, err = io.BytesIO(), io.BytesIO()
+    stdout, stderr = (io.TextIOWrapper(buffer, encoding="utf-8", write_through=True) for buffer in (out, err))
+    try:
+        with warnings.catch_warnings(), redirect_stdout(stdout), redirect_stderr(stderr):
+            code = run_command(command)
+    finally:
+        logging.getLogger().handlers[:], sys.path[:] = handlers, path
+    return subprocess.CompletedProcess(command, code, out.getvalue().decode(), err.getvalue().decode())
 
 
 def events(output: str) -> list[dict[str, Any]]:

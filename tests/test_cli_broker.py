@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import PROGRAM, Running, run, wait_until
+from command_line import PROGRAM, Running, run, run_here, wait_until
 
 import nptransport as npt
 
@@ -84,7 +84,7 @@ def test_a_crew_is_kept_up(tmp_path: Path, broker: dict[str, Any]) -> None:
         shown = run("workers", broker["frontend"])
         assert "double, slow, who" in shown.stdout
         assert "2 workers" in shown.stdout
-        state = json.loads(run("workers", broker["frontend"], "--json").stdout)
+        state = json.loads(run_here("workers", broker["frontend"], "--json").stdout)
         assert len(state["workers"]) == 2
         crew.process.send_signal(signal.SIGTERM)
         assert crew.wait() == 0
@@ -119,8 +119,8 @@ def test_what_cannot_be_is_one_line(tmp_path: Path) -> None:
         (["worker", "json:nothing", *connect], "json has no nothing"),
         (["broker", "--frontend", "tcp://127.0.0.1:*"], "give --backend ADDRESS"),
     ):
-        done = run(*arguments)
+        done = run_here(*arguments)
         assert done.returncode == 2, done.stderr
         assert text in done.stderr
         assert len(done.stderr.splitlines()) == 1
-    assert run("workers", "tcp://127.0.0.1:9", "--timeout", "0.1").returncode == 3
+    assert run_here("workers", "tcp://127.0.0.1:9", "--timeout", "0.1").returncode == 3

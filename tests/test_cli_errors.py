@@ -7,12 +7,12 @@ import re
 import socket
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from command_line import PROGRAM, receiver, run
+from command_line import PROGRAM, receiver, run, run_here
 
 import nptransport as npt
 
@@ -20,9 +20,9 @@ COMMANDS = ["send", "recv", "top", "view", "proxy", "broker", "worker", "workers
 NOWHERE = ["--connect", "tcp://127.0.0.1:9"]
 
 
-def complaint(*arguments: str | Path, code: int = 2, **options: Any) -> str:
-    """The one line on stderr of a command that has to end with ``code``."""
-    done = run(*arguments, **options)
+def complaint(*arguments: str | Path, code: int = 2, program: Sequence[str] | None = None) -> str:
+    """The one line on stderr of a command that has to end with ``code``: in a process if ``program`` is given."""
+    done = run(*arguments, program=program) if program else run_here(*arguments)
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -32,15 +32,35 @@ def complaint(*arguments: str | Path, code: int = 2, **options: Any) -> str:
 
 def test_the_help_lists_the_commands_and_the_exit_codes() -> None:
     for arguments in (["--help"], ["-h"]):
-        done = run(*arguments)
+        done = run_here(*arguments)
         assert done.returncode == 0
         assert re.findall(r"^  (\w+)  ", done.stdout, re.MULTILINE) == COMMANDS
         assert "demo-" not in done.stdout
         assert "130 Ctrl-C" in done.stdout
-    assert run().returncode == 2
-    assert run("--version").stdout == f"nptransport {npt.__version__}\n"
+    assert run_here().returncode == 2
+    assert run_here("--version").stdout == f"nptransport {npt.__version__}\n"
     for command in COMMANDS:
-        assert run(command, "--help").returncode == 0
+        assert run_here(command, "--help").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--version"], 0),
+        ([], 2),
+        (["sing"], 2),
+        (["send", "missing.npy", *NOWHERE], 2),
+        (["recv", "--bind", "http://127.0.0.1:80", "--out", "out"], 2),
+        (["recv", *NOWHERE, "--out", "out", "--timeout", "0.1"], 3),
+    ],
+)
+def test_a_process_ends_as_a_run_in_this_one_does(
+    arguments: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    process, here = run(*arguments), run_here(*arguments)
+    assert process.returncode == here.returncode == code
+    assert (process.stdout, process.stderr) == (here.stdout, here.stderr)
 
 
 @pytest.mark.parametrize(
@@ -141,17 +161,18 @@ def bad_files(folder: Path) -> dict[str, str]:
     }
 
 
-def test_files_that_hold_nothing_to_send(tmp_path: Path) -> None:
+def test_files_that_hold_nothing_to_send(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("av")
     for name, expected in bad_files(tmp_path).items():
         # Before anything is connected: else this would wait.
         assert expected in complaint("send", *NOWHERE, tmp_path / name, tmp_path / "good.npy")
+    assert capfd.readouterr() == ("", "")  # nor has a library written there on its own
 
 
 def test_a_picture_that_is_none_is_refused_in_words(tmp_path: Path) -> None:
     pytest.importorskip("av")
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")
-    said = complaint("send", *NOWHERE, tmp_path / "a.png")
+    said = complaint("send", *NOWHERE, tmp_path / "a.png", program=PROGRAM)  # whose libraries write to stderr, too
     assert "decoded" in said
     assert "Errno" not in said
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import PROGRAM, Running, run
+from command_line import PROGRAM, Running, run_here
 
 import nptransport as npt
 
@@ -36,9 +36,9 @@ def test_what_cannot_be_is_one_line() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        used = run("proxy", "--frontend", f"tcp://127.0.0.1:{port}", "--backend", "tcp://127.0.0.1:*")
-    missing = run("proxy", "--frontend", "tcp://127.0.0.1:*")
-    malformed = run("proxy", "--frontend", "tcp://127.0.0.1:*", "--backend", "127.0.0.1:1")
+        used = run_here("proxy", "--frontend", f"tcp://127.0.0.1:{port}", "--backend", "tcp://127.0.0.1:*")
+    missing = run_here("proxy", "--frontend", "tcp://127.0.0.1:*")
+    malformed = run_here("proxy", "--frontend", "tcp://127.0.0.1:*", "--backend", "127.0.0.1:1")
     assert [done.returncode for done in (used, missing, malformed)] == [2, 2, 2]
     for done, text in ((used, "in use"), (missing, "give --backend ADDRESS"), (malformed, "expected tcp://HOST:PORT")):
         assert text in done.stderr

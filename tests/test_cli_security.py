@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 import pytest
-from command_line import PROGRAM, Running, events, receiver, run
+from command_line import PROGRAM, Running, events, receiver, run, run_here
 
 import nptransport as npt
 
@@ -17,7 +17,7 @@ import nptransport as npt
 def security(tmp_path):
     """``security(name)``: a file for --security; of the server, a friend, a stranger."""
     for name in ("server", "friend", "stranger"):
-        assert run("keygen", tmp_path / name).returncode == 0
+        assert run_here("keygen", tmp_path / name).returncode == 0
     (tmp_path / "server.security").write_text("[server]\nsecret = server.secret\nallowed = friend.public\n")
     for name in ("friend", "stranger"):
         (tmp_path / f"{name}.security").write_text(f"[client]\nsecret = {name}.secret\nserver = server.public\n")
@@ -31,7 +31,7 @@ def test_keygen(tmp_path):
     assert stat.S_IMODE(os.stat(event["secret"]).st_mode) == 0o600
     assert npt.Curve.client(server=event["public"], secret=event["secret"]).public == event["key"]
     secret = (tmp_path / "camera.secret").read_text().split()[-1]
-    again = run("keygen", tmp_path / "camera")
+    again = run_here("keygen", tmp_path / "camera")
     assert again.returncode == 2
     assert "there already" in again.stderr
     assert secret not in done.stdout + done.stderr + again.stdout + again.stderr
@@ -40,10 +40,10 @@ def test_keygen(tmp_path):
 def test_send_and_recv(tmp_path, security):
     with receiver(tmp_path, "--security", security("server"), "--forever") as recv:
         for who, code in (("stranger", 1), ("friend", 0)):
-            done = run("send", tmp_path / "data.npy", "--connect", recv.address, "--security", security(who))
+            done = run_here("send", tmp_path / "data.npy", "--connect", recv.address, "--security", security(who))
             assert done.returncode == code, done.stderr
             assert ("it does not allow our key" in done.stderr) is (who == "stranger")
-        done = run("send", tmp_path / "data.npy", "--connect", recv.address)
+        done = run_here("send", tmp_path / "data.npy", "--connect", recv.address)
         assert done.returncode == 1
         assert "security" in done.stderr
         assert recv.names() == ["data.npy"]
@@ -66,7 +66,7 @@ def test_proxy_top_and_view(tmp_path, security):
             assert reading["streams"][0]["topic"] == "camera"
             assert (reading["refused"], reading["refusals"]) == (0, {})
             for command in ("top", "view"):
-                done = run(command, listening["backend"], "--security", security("stranger"))
+                done = run_here(command, listening["backend"], "--security", security("stranger"))
                 assert done.returncode == 1
                 assert "refused" in done.stderr
     finally:
@@ -86,7 +86,7 @@ def test_files_that_cannot_be_used(tmp_path, security, command):
         "proxy": ["--frontend", "tcp://127.0.0.1:*", "--backend", "tcp://127.0.0.1:*"],
     }.get(command, ["tcp://127.0.0.1:9"])
     for path, said in ((security("friend"), "chmod 600"), (tmp_path / "none", "No such file")):
-        done = run(command, *rest, "--security", path)
+        done = run_here(command, *rest, "--security", path)
         assert done.returncode == 2
         assert said in done.stderr
         assert done.stderr.count("\n") == 1
@@ -96,7 +96,7 @@ def test_a_word_where_anybody_may_come(tmp_path, security):
     with receiver(tmp_path) as recv:
         assert "security" not in recv.stderr
     for more, said in (([], True), (["--security", security("server")], False)):
-        done = run("recv", "--bind", "tcp://*:*", "--out", tmp_path / "out", "--timeout", "0.2", *more)
+        done = run_here("recv", "--bind", "tcp://*:*", "--out", tmp_path / "out", "--timeout", "0.2", *more)
         assert ("--security" in done.stderr) is said
     assert done.returncode == 3
 
@@ -112,10 +112,10 @@ def test_a_broker_and_who_works_for_it(tmp_path, security):
             threading.Thread(target=worker.serve).start()
             with npt.Client(connect=listening["frontend"], security=friend) as client:
                 assert client.call("double", 4, timeout=30) == 8
-            stranger = run("workers", listening["frontend"], "--security", security("stranger"))
+            stranger = run_here("workers", listening["frontend"], "--security", security("stranger"))
             assert stranger.returncode == 1
             assert "does not allow our key" in stranger.stderr
-            shown = run("workers", listening["frontend"], "--security", security("friend"))
+            shown = run_here("workers", listening["frontend"], "--security", security("friend"))
             assert shown.returncode == 0, shown.stderr
             assert "refused: key not allowed" in shown.stdout
             assert "?[31mred" in shown.stdout

@@ -70,7 +70,7 @@ def test_a_dumb_terminal_is_not_painted_on(tmp_path: Path, small: Path) -> None:
     assert "small.npy: frame " in shown
     assert "\x1b[?25l" not in shown
     pytest.importorskip("skimage")
-    shown = on_a_terminal("demo", "--seconds", "2.5", TERM="dumb")
+    shown = on_a_terminal("demo", "--seconds", "2.5", "--rate", "5", TERM="dumb")
     assert "camera " in shown
     assert "viewer 2 " in shown
     assert "\x1b[?25l" not in shown

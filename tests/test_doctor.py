@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from command_line import PROGRAM, events, run
+from command_line import PROGRAM, events, run, run_here
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
 
@@ -19,7 +19,7 @@ def test_it_looks_at_everything() -> None:
     assert {"shared memory", "memory", "ipc", "tcp", "libzmq", "encryption", "open files", "huge pages"} <= set(found)
     assert {each["state"] for each in found.values()} <= {"ok", "warning", "failed"}
     assert done.returncode == any(each["state"] == "failed" for each in found.values())
-    lines = run("doctor").stdout
+    lines = run_here("doctor").stdout
     assert all(name in lines for name in found)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zmq
-from command_line import PATIENCE, PROGRAM, Running, events, run, wait_until
+from command_line import PATIENCE, PROGRAM, Running, events, run, run_here, wait_until
 from publishing import publishing
 
 import nptransport as npt
@@ -60,7 +60,7 @@ def test_one_reading_as_json() -> None:
 
 def test_one_reading_as_lines() -> None:
     with publishing(TWO) as address:
-        done = run("top", "--connect", address, "--once", "--interval", "0.2")
+        done = run_here("top", "--connect", address, "--once", "--interval", "0.2")
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()
     assert first.startswith("camera/left  uint8[48,64,3]  ")
@@ -72,7 +72,7 @@ def test_one_reading_as_lines() -> None:
 def test_a_filter_and_an_order() -> None:
     payloads = {"a/small": np.zeros(1), "a/large": IMAGE, "b": IMAGE}
     with publishing(payloads) as address:
-        done = run("top", address, "--topic", "a/", "--sort", "bandwidth", "--once", "--interval", "0.3", "--json")
+        done = run_here("top", address, "--topic", "a/", "--sort", "bandwidth", "--once", "--interval", "0.3", "--json")
     (event,) = events(done.stdout)
     assert [stream["topic"] for stream in event["streams"]] == ["a/large", "a/small"]
 
@@ -92,14 +92,14 @@ def test_it_goes_on_until_ctrl_c_and_a_silent_topic_stays(tmp_path: Path) -> Non
 
 
 def test_nothing_comes() -> None:
-    done = run("top", "tcp://127.0.0.1:9", "--once", "--timeout", "0.3")
+    done = run_here("top", "tcp://127.0.0.1:9", "--once", "--timeout", "0.3")
     assert done.returncode == 3
     assert done.stderr == "nptransport: tcp://127.0.0.1:9: nothing came for 0.3 s\n"
     assert done.stdout == ""
 
 
 def test_it_says_what_it_waits_for() -> None:
-    done = run("top", "tcp://127.0.0.1:9", "--topic", "x", "--timeout", "1.5")
+    done = run_here("top", "tcp://127.0.0.1:9", "--topic", "x", "--timeout", "1.5")
     waiting, ended = done.stderr.splitlines()
     assert waiting == "waiting for a message at tcp://127.0.0.1:9, topic 'x': 0 publishers connected"
     assert ended.endswith("nothing came for 1.5 s")
@@ -179,7 +179,7 @@ def test_a_top_that_stands_still_holds_nobody_up_and_says_what_it_missed(tmp_pat
     ],
 )
 def test_wrong_usage(arguments: list[str], expected: str) -> None:
-    done = run(*arguments)
+    done = run_here(*arguments)
     assert done.returncode == 2
     assert expected in done.stderr
     assert len(done.stderr.splitlines()) == 1

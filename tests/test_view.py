@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import PATIENCE, PROGRAM, run, wait_until
+from command_line import PATIENCE, PROGRAM, run, run_here, wait_until
 from publishing import publishing
 from test_cli_errors import complaint, without
 
@@ -45,7 +45,7 @@ def test_once() -> None:
 
 def test_a_plot_of_a_curve() -> None:
     with publishing({"scan": np.sin(np.linspace(0, 9, 500))}) as address:
-        done = run("view", address, "--once")
+        done = run_here("view", address, "--once")
     assert done.returncode == 0, done.stderr
     assert "(index)" in done.stdout
     assert is_a_caption(done.stdout.splitlines()[-1], "scan  float64[500]  -0.9")
@@ -53,11 +53,11 @@ def test_a_plot_of_a_curve() -> None:
 
 def test_a_png_of_what_was_sent(tmp_path: Path) -> None:
     with publishing(NEST) as address:
-        done = run("view", address, "--topic", "camera", "--save", tmp_path / "left.png")
+        done = run_here("view", address, "--topic", "camera", "--save", tmp_path / "left.png")
         assert done.returncode == 0, done.stderr
         assert is_a_caption(done.stdout, f"{tmp_path / 'left.png'}: camera  frame.left  uint8[48,64,3]  ")
         assert np.array_equal(read(tmp_path / "left.png"), COLOURS)
-        done = run("view", address, "--path", "frame.depth", "--save", tmp_path / "depth.png")
+        done = run_here("view", address, "--path", "frame.depth", "--save", tmp_path / "depth.png")
         assert is_a_caption(done.stdout, "frame.depth  float64[48,64]  0 … 5")
     depth = read(tmp_path / "depth.png")
     assert (depth.shape, depth[0, 0], depth[-1, -1]) == ((48, 64), 0, 255)
@@ -66,14 +66,14 @@ def test_a_png_of_what_was_sent(tmp_path: Path) -> None:
 def test_a_png_of_a_curve(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     with publishing({"scan": np.sin(np.linspace(0, 9, 500))}) as address:
-        assert run("view", address, "--save", tmp_path / "scan.png").returncode == 0
+        assert run_here("view", address, "--save", tmp_path / "scan.png").returncode == 0
     assert read(tmp_path / "scan.png").shape[1] > 500
 
 
 def test_the_very_topic_comes_before_those_that_begin_so() -> None:
     with publishing({"cam/left": np.zeros(3), "cam": np.zeros(5)}) as address:
-        exact = run("view", address, "--topic", "cam", "--once")
-        prefix = run("view", address, "--topic", "cam/", "--once")
+        exact = run_here("view", address, "--topic", "cam", "--once")
+        prefix = run_here("view", address, "--topic", "cam/", "--once")
     assert is_a_caption(exact.stdout.splitlines()[-1], "cam  float64[5]")
     assert is_a_caption(prefix.stdout.splitlines()[-1], "cam/left  float64[3]")
 
