@@ -75,7 +75,7 @@ class Lender(Stock):
     def awaits(self) -> bool:
         """Whether messages that lie here have been sent and not been fetched, and not by the death of their readers."""
         self.look()
-        return self._claims.unclaimed > self._claims.in_doubt()
+        return len(self._claims.waiting) > self._claims.in_doubt()
 
     # Messages
 
@@ -116,7 +116,7 @@ class Lender(Stock):
         """Whether ``message`` went past ZeroMQ to the only reader there is; ``after``: what ZeroMQ carried last."""
         with self._lock:
             lane = self._readers.lane
-            return lane is not None and self._claims.unclaimed <= AHEAD and put(lane, after, message)
+            return lane is not None and len(self._claims.waiting) <= AHEAD and put(lane, after, message)
 
     def withdraw(self, slot: Slot) -> None:
         """The message could not be sent. It is still in the slot."""
@@ -224,13 +224,13 @@ class Lender(Stock):
             return
         self._settle()
         waited = time.monotonic() - self._closed_at
-        if self._claims.unclaimed > self._claims.in_doubt() and waited < max(_WAIT, self._linger):
+        if len(self._claims.waiting) > self._claims.in_doubt() and waited < max(_WAIT, self._linger):
             return
-        if self._claims.unclaimed:
+        if self._claims.waiting:
             warn(
                 "%s: closed, and %d messages in shared memory were fetched by nobody",
                 self._name,
-                self._claims.unclaimed,
+                len(self._claims.waiting),
             )
         self._end()
 

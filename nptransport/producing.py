@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Literal
 
+import numpy as np
 import zmq
 
 from .addresses import Addresses
@@ -86,17 +87,18 @@ class Producing(Sharing):
 
     def _send_like_before(self, payload: Any) -> bool:
         """Send a small array of a layout sent before, if that can be done at once: a short cut."""
-        now = time.time()
-        metadata = self._outbox.metadata_like_before(payload, now)
-        if now - self._looked > _LOOK:
+        now, outbox = time.time(), self._outbox
+        body = outbox.body_like_before(payload) if type(payload) is np.ndarray else None
+        if body is None or now - self._looked > _LOOK:
             return False
-        if metadata is None:
-            return self._lender is not None and self._share_like_before(self._lender, payload, now)
+        if payload.nbytes > outbox.small:
+            return self._lender is not None and self._share_like_before(self._lender, payload, body, now)
+        metadata = outbox.metadata(now, body)
         self._channel.enter()
         try:
             if self._channel.try_send_pair(metadata, payload):
                 self._carried = 0
-                self._outbox.count(len(metadata) + payload.nbytes)
+                outbox.count(len(metadata) + payload.nbytes)
                 return True
             return False
         finally:

@@ -66,6 +66,7 @@ class Readers:
         """Of the only reader there is, if it listens."""
         self._users = allowed_users()
         self._readers: dict[int, _Reader] = {}
+        self._only: _Reader | None = None
         self._hearing = False
         self.path = side_channel(folder, identity)
         try:
@@ -105,8 +106,8 @@ class Readers:
             return False
         self._hearing = True
         try:
-            if len(self._readers) == 1:  # as mostly: no need to ask who has spoken
-                return self._hear(next(iter(self._readers.values())))
+            if self._only is not None:  # as mostly: no need to ask who has spoken
+                return self._hear(self._only)
             heard = False
             for descriptor, _ in self._words.poll(0):
                 heard |= self._hear(self._readers[descriptor])
@@ -165,6 +166,7 @@ class Readers:
     def _part_from(self, reader: _Reader) -> None:
         descriptor = reader.connection.fileno()
         del self._readers[descriptor]
+        self._only = next(iter(self._readers.values())) if len(self._readers) == 1 else None
         self._words.unregister(descriptor)
         self._news.unregister(descriptor)
         reader.connection.close()
@@ -200,6 +202,7 @@ class Readers:
             return
         connection.setblocking(False)
         reader = self._readers[connection.fileno()] = _Reader(connection, pid)
+        self._only = reader if len(self._readers) == 1 else None
         self._words.register(connection, select.EPOLLIN)
         self._news.register(connection, 0)  # its end, and nothing else
         for segment in segments:
@@ -258,6 +261,7 @@ class Readers:
             if reader.lane is not None:
                 reader.lane.close()
         self._readers.clear()
+        self._only = None
         self.lane = None
         self._claims = Claims()  # or the memory that it tells of would be kept
         self._words.close()

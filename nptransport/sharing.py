@@ -44,10 +44,9 @@ class Sharing(Endpoint):
         self._fetched = 0  # messages in shared memory that had been claimed when we looked last
         self._keeps_up = True  # whoever reads what lies in shared memory
 
-    def _share_like_before(self, lender: Lender, payload: Any, now: float) -> bool:
+    def _share_like_before(self, lender: Lender, payload: Any, body: bytes, now: float) -> bool:
         """Send a large array of a layout sent before, if that can be done at once: a short cut."""
-        body = self._outbox.body_like_before(payload)
-        if body is None or not self._keeps_up:
+        if not self._keeps_up:
             return False
         self._channel.enter()
         try:

@@ -81,11 +81,11 @@ class Stock:
         fetched, so that their slots are still in the cache when they are used again."""
         depth = max(_DEPTH, _DEPTH_BYTES // nbytes)
         most = depth // 2 if waits else depth - 1  # to begin and to stop at every message would be all that it does
-        if self._claims.unclaimed <= most:
+        if len(self._claims.waiting) <= most:
             return False
         with self._lock:
             self._listen()
-        return self._claims.unclaimed > most
+        return len(self._claims.waiting) > most
 
     # Slots
 
@@ -105,10 +105,10 @@ class Stock:
     def take_now(self, nbytes: int) -> Slot | None:
         """As :meth:`take`, if that needs no thought."""
         with self._lock:
-            slot = self._pop(nbytes)
+            slot = self._slots.pop(nbytes) or self._pop(nbytes)
             if slot is None or not self._renew(slot):
                 return None
-            if self._claims.unclaimed >= max(_DEPTH, _DEPTH_BYTES // nbytes):
+            if len(self._claims.waiting) >= max(_DEPTH, _DEPTH_BYTES // nbytes):
                 self._slots.push(slot)
                 return None
             return slot
@@ -125,8 +125,8 @@ class Stock:
         """Whether nobody holds what was in ``slot``. It was made invalid when it became free, and now we listen; a
         reader claims first, and then looks whether it is valid. So whoever comes late either holds it, or sees that it
         has come too late."""
-        if slot.generation:
-            self._listen()
+        if slot.generation and self._readers.hear():
+            self._sort_in()
         if not self._claims.forget(slot.generation):
             self.nbytes += slot.used
             return False

@@ -202,8 +202,8 @@ def claims(frames: Frames) -> str:
             book.gone(reader)
         book.settle(len(readers))
         collect()
-        if book.in_doubt() < 0 or book.unclaimed < 0:
-            raise Violation(f"{book.in_doubt()} in doubt, {book.unclaimed} unclaimed")
+        if book.in_doubt() < 0 or len(book.waiting) < 0:
+            raise Violation(f"{book.in_doubt()} in doubt, {len(book.waiting)} unclaimed")
     for reader in readers:
         book.gone(reader)
     for name in accounts:

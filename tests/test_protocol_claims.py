@@ -137,7 +137,7 @@ def test_what_the_dead_were_sent_is_lost_once_the_living_are_past_it():
     assert claims.take_freed() == []  # somebody is there of whom we know nothing
     claims.settle(1)
     assert claims.take_freed() == [2, 4]
-    assert (claims.lost, claims.unclaimed) == (2, 0)
+    assert (claims.lost, len(claims.waiting)) == (2, 0)
     assert claims.holdings() == {"a": [1, 3, 5]}
 
 
@@ -203,7 +203,7 @@ def test_a_copy_that_could_not_be_sent_may_be_lost_already():
     claims.gone("a")
     assert not claims.take_back(1, b"a")
     claims.address(1, b"a")  # nobody is there any more
-    assert (claims.unclaimed, claims.lost) == (0, 2)
+    assert (len(claims.waiting), claims.lost) == (0, 2)
     claims.address(1, b"b")
     assert claims.take_back(1, b"b")
     claims.end(1)

@@ -67,12 +67,13 @@ class Claims(Generic[T]):
     def __init__(self) -> None:
         self._messages: dict[int, Held[T]] = {}
         self._readers: dict[Hashable, _Reader] = {}
-        self._unclaimed: dict[int, Held[T]] = {}  # in order
         self._freed: list[T] = []
         self._owed: dict[bytes, tuple[Account | None, deque[int]]] = {}  # addressee: its copies, in order
         self._old: set[int] = set()  # unclaimed when looked at last
         self._departed: dict[bytes, None] = {}  # addressees that have come and gone
         self._marked = 0  # the newest message sent before the last death that is not settled
+        self.waiting: dict[int, Held[T]] = {}
+        """Messages of which not every copy has been claimed, in order."""
         self.newest = 0
         """Generation of the last message."""
         self.claimed = 0
@@ -89,13 +90,13 @@ class Claims(Generic[T]):
         """So many copies of a message that is in ``thing`` have been sent."""
         held = self._messages[generation] = Held(generation, thing, copies)
         if copies:
-            self._unclaimed[generation] = held
+            self.waiting[generation] = held
         else:
             self._list(held)
 
     def withdraw(self, generation: int) -> None:
         """That message has not been sent after all."""
-        self._unclaimed.pop(generation, None)
+        self.waiting.pop(generation, None)
         self._messages.pop(generation, None)
 
     # Copies that are addressed
@@ -113,7 +114,7 @@ class Claims(Generic[T]):
         if to in self._departed:  # a connection of its that has not ended yet takes it nowhere
             self._lose(generation, account)
             return
-        self._unclaimed[generation] = held
+        self.waiting[generation] = held
         owed = self._owed.get(to)
         if owed is None:
             owed = self._owed[to] = (account, deque())
@@ -160,7 +161,7 @@ class Claims(Generic[T]):
                 self._lose(owed.popleft(), account)
             if not owed:
                 del self._owed[name]
-        self._old = set(self._unclaimed)
+        self._old = set(self.waiting)
 
     def _lose(self, generation: int, account: Account | None) -> None:
         self.lost += 1
@@ -173,7 +174,7 @@ class Claims(Generic[T]):
     def _count_copy(self, held: Held[T]) -> None:
         held.unclaimed -= 1
         if not held.unclaimed:
-            self._unclaimed.pop(held.generation, None)
+            self.waiting.pop(held.generation, None)
             self._list(held)
 
     # What readers say
@@ -202,7 +203,7 @@ class Claims(Generic[T]):
         if held.unclaimed:
             held.unclaimed -= 1
             if not held.unclaimed:
-                del self._unclaimed[generation]
+                del self.waiting[generation]
 
     def release(self, reader: Hashable, generation: int) -> None:
         """It does not look at a message any more."""
@@ -211,7 +212,10 @@ class Claims(Generic[T]):
             account = holding.pop(generation)
             held = self._messages.get(generation)
             if held is not None:
-                self._let_go(reader, held, account)
+                if account is not None:
+                    account.let_go(held.nbytes)
+                held.holders.discard(reader)
+                self._list(held)
 
     def present(self) -> list[Hashable]:
         """Who reads, and will go on to."""
@@ -231,22 +235,15 @@ class Claims(Generic[T]):
 
     def suspect(self) -> None:
         """Somebody has gone: what nobody has claimed may have been sent there."""
-        if self._unclaimed and not self._owed:
+        if self.waiting and not self._owed:
             self._marked = self.newest
 
     def gone(self, reader: Hashable) -> None:
         """It is dead, and holds nothing any more."""
         self.leave(reader)
-        for generation, account in self._readers.pop(reader).held.items():
-            held = self._messages.get(generation)
-            if held is not None:
-                self._let_go(reader, held, account)
-
-    def _let_go(self, reader: Hashable, held: Held[T], account: Account | None) -> None:
-        if account is not None:
-            account.let_go(held.nbytes)
-        held.holders.discard(reader)
-        self._list(held)
+        for generation in list(self._readers[reader].held):
+            self.release(reader, generation)
+        del self._readers[reader]
 
     def _list(self, held: Held[T]) -> None:
         if not (held.unclaimed or held.holders or held.listed):
@@ -279,7 +276,7 @@ class Claims(Generic[T]):
         """Number of messages that may have gone to the dead, or wait for the living."""
         if not self._marked:
             return 0
-        return sum(generation <= self._marked for generation in self._unclaimed)
+        return sum(generation <= self._marked for generation in self.waiting)
 
     def settle(self, peers: int) -> None:
         """Free what is lost. ``peers``: readers known to be there, whether they have said something or not."""
@@ -288,8 +285,8 @@ class Claims(Generic[T]):
         living = [reader for reader in self._readers.values() if not reader.leaving]
         if not living or len(living) < peers or min(reader.newest for reader in living) <= self._marked:
             return
-        for generation in [each for each in self._unclaimed if each <= self._marked]:
-            held = self._unclaimed.pop(generation)
+        for generation in [each for each in self.waiting if each <= self._marked]:
+            held = self.waiting.pop(generation)
             self.lost += held.unclaimed
             held.unclaimed = 0
             self._list(held)
@@ -302,11 +299,6 @@ class Claims(Generic[T]):
             for reader, state in self._readers.items()
             if state.held
         }
-        if self._unclaimed:
-            held[None] = [each.thing for each in self._unclaimed.values()]
+        if self.waiting:
+            held[None] = [each.thing for each in self.waiting.values()]
         return held
-
-    @property
-    def unclaimed(self) -> int:
-        """Messages of which not every copy has been claimed."""
-        return len(self._unclaimed)

@@ -34,6 +34,8 @@ class Outbox:
     ) -> None:
         self._limits = limits
         self._encoder = Encoder(limits)
+        self.body_like_before = self._encoder.body_like_before
+        """As that of :class:`Encoder`."""
         self._envelope = EnvelopeWriter(os.urandom(8).hex(), ALONE)
         self.small = min(small, max_bytes // (4 * max_messages))
         """Bytes of content up to which a message is copied by libzmq."""
@@ -91,19 +93,9 @@ class Outbox:
             unlent = 0
         return staged
 
-    def metadata_like_before(self, payload: Any, now: float) -> bytes | None:
-        """Metadata for a small array that can be sent as it stands and has the layout of one sent before; else None."""
-        if type(payload) is np.ndarray and payload.nbytes <= self.small:
-            body = self._encoder.body_like_before(payload)
-            if body is not None:
-                return self._envelope.metadata(now, body)
-        return None
-
-    def body_like_before(self, payload: Any) -> bytes | None:
-        """The entries behind the envelope for a large array, if one of its layout was sent before; else None."""
-        if type(payload) is np.ndarray and payload.nbytes > self.small:
-            return self._encoder.body_like_before(payload)
-        return None
+    def metadata(self, now: float, body: bytes) -> bytes:
+        """Metadata of an array, with what :meth:`body_like_before` said of it."""
+        return self._envelope.metadata(now, body)
 
     def metadata_with(self, now: float, entry: bytes, body: bytes) -> bytes:
         """Metadata with that ``entry`` between the envelope and ``body``."""
