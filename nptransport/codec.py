@@ -5,7 +5,8 @@ The metadata part is a msgpack map:
     npt        1, the version of the format; always the first key
     envelope   [source, sequence, sent_at], where an endpoint sent the message
     shared     where buffers lie that are not in the message (see descriptor.py)
-    parts      a layout for each part that follows
+    parts      a layout for each buffer that follows
+    cut        into how many parts each of them is cut, where one is
     tree       the rest of the payload (see tree.py); absent where the payload is the one array
 
 Encoder and Decoder remember what they made of the last shapes and dtypes: a stream of equal arrays is described once.
@@ -20,6 +21,7 @@ import numpy as np
 
 from . import packing
 from .arrays import Buffer, describe_array
+from .cuts import join, read_cut
 from .descriptor import KEY, split_entry
 from .envelope import ENTRY_SIZE, Envelope, EnvelopeReader, read_envelope
 from .errors import DecodeError, EncodeError, LimitExceeded
@@ -35,7 +37,7 @@ __all__ = [
     "encode",
     "is_topic",
     "read_topic",
-    "with_shared",
+    "with_entry",
     "without_shared",
 ]
 
@@ -151,7 +153,8 @@ class Decoder:
             raise
         except Exception as error:
             raise _unforeseen(error) from error
-        return self.plan(first)[0].payload(parts)
+        plan, _ = self.plan(first)
+        return plan.payload(plan.join(parts))
 
     def plan(self, metadata: Buffer) -> tuple[Plan, Envelope | None]:
         """What ``metadata`` says of the parts to come, and who sent it."""
@@ -243,7 +246,7 @@ class BareDecoder(Decoder):
 class Plan:
     """What a metadata part, but for its envelope, says of the parts to come."""
 
-    __slots__ = ("_room", "alone", "entries", "layouts", "limits", "nbytes", "tree")
+    __slots__ = ("_room", "alone", "count", "cut", "entries", "layouts", "limits", "nbytes", "tree")
 
     def __init__(self, metadata: dict[Any, Any], entries: int, size: int, limits: Limits) -> None:
         layouts, self.tree = metadata.get("parts"), metadata.get("tree")
@@ -262,8 +265,22 @@ class Plan:
         self._room = limits.max_total_bytes - size  # for the parts
         if self.nbytes > self._room:
             raise LimitExceeded.over("max_total_bytes", limits.max_total_bytes, self.nbytes + size)
-        self.alone = self.layouts[0] if self.tree is None and self.layouts[0].nbytes is not None else None
-        """The layout of the one array that is all of the payload, if its size is known."""
+        self.cut = read_cut(metadata["cut"], len(self.layouts), limits) if "cut" in metadata else None
+        """Into how many parts each buffer is cut; None: none is."""
+        self.count = len(self.layouts) if self.cut is None else sum(self.cut)
+        """Parts that are to come."""
+        whole = self.tree is None and self.cut is None
+        self.alone = self.layouts[0] if whole and self.layouts[0].nbytes is not None else None
+        """The layout of the one array that is all of the payload, if its size is known and it comes in one part."""
+
+    def join(self, parts: Sequence[Any]) -> Sequence[Any]:
+        """The buffers that come in ``parts``; those that are cut are copied. DecodeError if it is another number."""
+        try:
+            return parts if self.cut is None else join(parts, self.cut)
+        except DecodeError:
+            raise
+        except Exception as error:
+            raise _unforeseen(error) from error
 
     def payload(self, parts: Sequence[Any], copy: bool = False) -> Any:
         """The payload over ``parts``; ``copy``: of arrays that are the caller's own. DecodeError if they do not fit."""
@@ -288,9 +305,9 @@ class Plan:
         return built[0] if self.tree is None else lift(self.tree, built, self.limits)
 
 
-def with_shared(metadata: Buffer, entry: bytes, *, bare: bool = False) -> bytes:
-    """``metadata`` with an envelope, and behind that the ``entry`` that says where buffers lie in shared memory; with
-    the entry first if it is ``bare``, without an envelope."""
+def with_entry(metadata: Buffer, entry: bytes, *, bare: bool = False) -> bytes:
+    """``metadata`` with an envelope, and behind that one more ``entry``, which says which buffers lie in shared memory,
+    or are cut; with the entry first if it is ``bare``, without an envelope."""
     at = BODY if bare else BODY + ENTRY_SIZE
     return b"%c%b%b%b" % (metadata[0] + 1, bytes(metadata[1:at]), entry, bytes(metadata[at:]))
 

@@ -158,6 +158,10 @@ class Parts:
         self.more = frame.more
         return frame.bytes
 
+    def take_frame(self) -> zmq.Frame | None:
+        """The next part of the message begun, as it was received; None if there is none."""
+        return self._next(_NOBLOCK) if self.more else None
+
     def take_word(self) -> tuple[bytes, int | None]:
         """Of a ROUTER socket: the part behind the identity, and the connection that it came on, where that is known."""
         if not self.more:

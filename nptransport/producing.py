@@ -10,9 +10,10 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel, check_positive
-from .codec import with_shared
+from .codec import with_entry
 from .connections import refused
 from .curve import Curve
+from .cuts import cut
 from .ending import close_at_end
 from .errors import AuthenticationError, ConnectionClosed, MisuseError, Timeout
 from .layout import Lent, shaped
@@ -113,7 +114,7 @@ class Producing(Sharing):
         if self._lender is not None and not outbox.is_small(frames):
             if (yield from self._sharing(self._lender, frames)):
                 return None if copy else FREE
-            frames[0] = with_shared(frames[0], self._lender.mark())
+            frames[0] = with_entry(frames[0], self._lender.mark())
         self._carried = 0
         if outbox.is_small(frames):
             while not channel.try_send(frames):
@@ -123,6 +124,9 @@ class Producing(Sharing):
                 handle = FREE
         else:
             waits = 0
+            cuts = self._lender is None and not channel.within_process  # there the very memory is handed over
+            if cuts:
+                outbox.cut(frames)
             while True:
                 if not outbox.has_room(frames):
                     yield Need.RELEASED
@@ -134,7 +138,7 @@ class Producing(Sharing):
                 else:
                     handle = None if copy else SendHandle()
                     staged = outbox.stage(frames, handle)
-                    if channel.try_send(staged, frames):
+                    if channel.try_send(cut(staged), cut(frames)) if cuts else channel.try_send(staged, frames):
                         break
                     if channel.broke_off:
                         outbox.in_flight.abandon(staged)

@@ -10,7 +10,7 @@ import zmq
 
 from .addresses import Addresses
 from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
-from .codec import with_shared
+from .codec import with_entry
 from .connections import refused
 from .curve import Curve
 from .endpoint import Endpoint
@@ -166,7 +166,7 @@ class Publishing(Broadcasting, Endpoint):
         for piece in pieces:
             slot.fill(frames[1 + piece.part], piece.offset)
         entry, lot = lender.begin(slot, pieces)
-        return Parcel(topic.name, [with_shared(frames[0], entry), *stay], nbytes, lot)
+        return Parcel(topic.name, [with_entry(frames[0], entry), *stay], nbytes, lot)
 
     def _lease(self, topic: Topic, frames: list[Any], handle: SendHandle | None) -> Parcel:
         """``frames`` as a parcel, the large ones copied once for all subscribers, or lent if there is a ``handle``."""
@@ -214,7 +214,7 @@ class Publishing(Broadcasting, Endpoint):
                 self._take_back(lent)
                 raise
             entry, lot = lender.begin(slot, lay_out(frames)[0])
-            parcel = Parcel(topic.name, [with_shared(frames[0], entry)], lot.nbytes, lot)
+            parcel = Parcel(topic.name, [with_entry(frames[0], entry)], lot.nbytes, lot)
             if self._retain:
                 self._distributor.retain(topic, parcel)
             self._program.count(topic, sum(map(len, frames)))

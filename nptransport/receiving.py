@@ -9,16 +9,19 @@ import numpy as np
 from .borrowing import Borrower
 from .channel import Channel, check_positive
 from .codec import Decoder, Plan
+from .cuts import join
 from .endpoint import Endpoint
 from .envelope import Envelope
 from .errors import DecodeError
 from .limits import Limits
 from .memory.allocator import keep_freed_memory
+from .memory.leases import Lease, Leases
 
 __all__ = ["SMALL", "Letter", "Received", "Receiving", "copy_into", "messages_within"]
 
 # Below this, bytes are the cheaper and always aligned way to take a part from libzmq.
 SMALL = 32 * 1024
+_POOL = 2**28  # bytes of buffers that are kept for what comes in parts: an array of 128 MB that is read, and the next
 
 
 Received = tuple[Any, str | None, Envelope | None, int]
@@ -43,6 +46,7 @@ class Receiving(Endpoint):
     def _set_up_receiving(self, channel: Channel, limits: Limits, number: bytes = bytes(8)) -> None:
         self._channel = channel
         self._decoder = Decoder(limits)
+        self._warm: Leases | None = None
         self._borrower = Borrower(str(channel), channel.folders, number, channel.lanes) if channel.folders else None
 
     def _stop_borrowing(self) -> None:
@@ -57,8 +61,10 @@ class Receiving(Endpoint):
         """
         channel = self._channel
         plan, envelope, shared = self._decoder.open(metadata)
-        if shared is not None:
-            parts: list[Any] = self._collect_shared(plan, shared, buffer)
+        if plan.cut is not None:
+            parts: list[Any] = self._collect_cut(plan, plan.cut, shared, buffer)
+        elif shared is not None:
+            parts = self._collect_shared(plan, shared, buffer)
         elif buffer is not None:
             parts = [buffer]
             if channel.more:
@@ -74,6 +80,46 @@ class Receiving(Endpoint):
             parts = channel.take(len(plan.layouts), small)
         nbytes += len(metadata) + (plan.nbytes if plan.alone else sum(map(len, parts)))
         return Letter(plan, parts, topic, envelope, nbytes)
+
+    def _collect_cut(self, plan: Plan, cut: list[int], shared: bytes | None, buffer: bytes | None) -> list[Any]:
+        """All buffers of a message some of which are cut: each of those in warm memory of ours."""
+        if shared is not None or buffer is not None:
+            raise DecodeError.of("message", expected="buffers that are cut, or lie elsewhere", found="both")
+        if self._warm is None:
+            keep_freed_memory()
+            self._warm = Leases(_POOL)
+        channel = self._channel
+        buffers: list[Any] = []
+        for layout, count in zip(plan.layouts, cut, strict=True):
+            if count > 1 and layout.nbytes is not None:
+                try:
+                    into = self._warm.lease(layout.nbytes)
+                except MemoryError:
+                    raise DecodeError.of(
+                        "message", expected="what there is memory for", found=f"{layout.nbytes} bytes"
+                    ) from None
+                buffers.append(self._paste(into, count))
+                continue
+            frames = [frame for _ in range(count) if (frame := channel.take_frame()) is not None]
+            buffers += join(frames, [count])
+        if channel.more:
+            raise DecodeError.of("message", expected=f"{plan.count} parts", found="more")
+        return buffers
+
+    def _paste(self, into: Lease, count: int) -> Lease:
+        """The next ``count`` parts, one behind the other."""
+        at = 0
+        for _ in range(count):
+            frame = self._channel.take_frame()
+            if frame is None or at + len(frame) > len(into):
+                break
+            into[at : at + len(frame)] = np.frombuffer(frame.buffer, np.uint8)  # of which the memory is free again now
+            at += len(frame)
+        else:
+            if at == len(into):
+                return into
+        found = f"{at} bytes" if frame is None else f"{at + len(frame)} or more"
+        raise DecodeError.of("message", expected=f"{len(into)} bytes in {count} parts", found=found)
 
     def _collect_shared(self, plan: Plan, shared: bytes, buffer: bytes | None) -> list[Any]:
         """All parts of a message, some of which lie in shared memory."""

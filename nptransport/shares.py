@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from .codec import with_shared
+from .codec import with_entry
 from .errors import TransportError
 from .layout import lay_out
 from .lending import CROSSOVER, Lender
@@ -49,5 +49,5 @@ class SharedParcels(Parcels):
         for piece in pieces:
             slot.fill(frames[1 + piece.part], piece.offset)
         entry, lot = self._lender.begin(slot, pieces)
-        message = [with_shared(frames[0], entry, bare=True), *(map(bytes, stay) if keep else stay)]
+        message = [with_entry(frames[0], entry, bare=True), *(map(bytes, stay) if keep else stay)]
         return Parcel(message, message, nbytes, lot)

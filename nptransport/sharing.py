@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import Buffer
-from .codec import with_shared
+from .codec import with_entry
 from .endpoint import Endpoint
 from .layout import lay_out
 from .lending import Lender
@@ -111,7 +111,7 @@ class Sharing(Endpoint):
         sent = False
         try:
             while not sent:
-                message = with_shared(frames[0], lender.stamp(slot, pieces))
+                message = with_entry(frames[0], lender.stamp(slot, pieces))
                 sent = self._carry(lender, slot, [message, *rest])
                 if not sent:
                     lender.withdraw(slot)

@@ -105,10 +105,10 @@ def _recv(socket: zmq.Socket[Any], flags: int, limits: Limits) -> Any:
             frame = socket.recv(flags, copy=False)
         plan, _ = decoder.plan(frame.bytes)
         parts: list[Any] = []
-        while frame.more and len(parts) < len(plan.layouts):
+        while frame.more and len(parts) < plan.count:
             frame = socket.recv(flags, copy=False)
             parts.append(frame.bytes if len(frame) < _SMALL else frame)  # small parts arrive unaligned, bytes are not
-        return plan.payload(parts)
+        return plan.payload(plan.join(parts))
     except DecodeError:
         while frame.more:
             frame = socket.recv(flags, copy=False)

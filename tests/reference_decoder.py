@@ -25,13 +25,23 @@ def decode(frames):
     need(frames and frames[0][1:5] == b"\xa3npt", "no metadata")
     metadata = text_keys(unpack(frames[0], extensions=False))
     need(type(metadata["npt"]) is int and metadata["npt"] == 1, "unknown version")
-    layouts, buffers = metadata["parts"], frames[1:]
+    layouts, buffers = metadata["parts"], whole_buffers(frames[1:], metadata.get("cut"))
     need(len(layouts) == len(buffers), "another number of buffers")
     built = [buffer(layout, data) for layout, data in zip(layouts, buffers, strict=True)]
     need("tree" in metadata or len(built) == 1, "neither one array nor a tree")
     payload = whole(unpack(metadata["tree"]), built) if "tree" in metadata else built[0]
     envelope = metadata.get("envelope")
     return {"topic": topic, "envelope": envelope and plain(envelope[:3]), "payload": payload}
+
+
+def whole_buffers(parts, cut):
+    """The buffers, of which those that ``cut`` tells of come in several parts."""
+    if cut is None:
+        return parts
+    need(isinstance(cut, list) and all(type(count) is int and count > 0 for count in cut), "no numbers of parts")
+    need(sum(cut) == len(parts), "another number of parts")
+    rest = iter(parts)
+    return [b"".join(next(rest) for _ in range(count)) for count in cut]
 
 
 def split(blob):

@@ -22,7 +22,7 @@ LAYERS = [
     {"errors", "limits", "log"},
     {"packing", "dtypes", "elements", "strings"},
     {"arrays", "values", "envelope", "descriptor"},
-    {"tree"},
+    {"tree", "cuts"},
     {"codec"},
     {"blob", "sockets", "repeats"},
     {"memory", "memory.pool", "memory.leases", "memory.allocator", "memory.segments"},

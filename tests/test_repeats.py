@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from same import difference
 from strategies import arrays
 
-from nptransport.codec import ALONE, Decoder, Encoder, with_shared
+from nptransport.codec import ALONE, Decoder, Encoder, with_entry
 from nptransport.descriptor import Descriptor, Piece, read_descriptor, write_entry
 from nptransport.envelope import EnvelopeWriter
 from nptransport.errors import DecodeError
@@ -79,7 +79,7 @@ def test_metadata_that_was_changed_is_what_the_decoder_says(data):
 def test_a_place_in_shared_memory_that_was_changed_is_what_the_decoder_says(data):
     writer = EnvelopeWriter("0123456789abcdef", ALONE)
     entry = write_entry(Descriptor(b"a sender", 3, 4, 5, [Piece(0, 0, 24)]))
-    metadata = with_shared(Encoder().encode(np.zeros((2, 3), "f4"), writer.entry(1.0))[0], entry)
+    metadata = with_entry(Encoder().encode(np.zeros((2, 3), "f4"), writer.entry(1.0))[0], entry)
     repeats = learnt(metadata)
     assert repeats.find(metadata) is None
     assert repeats.find_shared(metadata)[1] == (3, 4, 5)

@@ -49,7 +49,7 @@ def forge(entry, array=None):
 
     envelope = EnvelopeWriter("0123456789abcdef", codec.ALONE).entry(0.0)
     metadata = codec.Encoder().encode(array, envelope)[0]
-    return codec.with_shared(metadata, entry)
+    return codec.with_entry(metadata, entry)
 
 
 def descriptor_of(producer):

@@ -260,7 +260,7 @@ def test_nothing_is_left_of_who_was_killed(serve, spawn, socket_path):
 def lie(sender=bytes(8), generation=1, offset=0):
     """Metadata of an array that nobody has lent."""
     entry = descriptor.write_entry(Descriptor(sender, 0, 0, generation, [Piece(0, offset, SIZE * 8)]))
-    return codec.with_shared(npt.encode(np.arange(SIZE))[0], entry, bare=True)
+    return codec.with_entry(npt.encode(np.arange(SIZE))[0], entry, bare=True)
 
 
 def test_forged_arguments_are_refused_and_the_server_goes_on(serve, calling, address, gate):

@@ -148,6 +148,17 @@ RAW: dict[str, Any] = {
         ],
         {"envelope": ["0123456789abcdef", 5, {"float": "1.5"}], "payload": LIST},
     ),
+    "cut": (
+        "a buffer in three parts, beside one in a part of its own",
+        [
+            metadata([ARRAY, ARRAY], cut=[1, 3], tree=pack([part(0), part(1)])),
+            THREE,
+            THREE[:1],
+            THREE[1:],
+            b"",
+        ],
+        {"payload": [LIST, LIST]},
+    ),
     "envelope-later": (
         "an envelope in other widths, in another place, with an element of a later version",
         [metadata([ARRAY], envelope=["s", 5, 1.5, "later"]), THREE],
@@ -202,6 +213,17 @@ REFUSED: dict[str, Any] = {
     ),
     "refused-too-few-buffers": ("a buffer is missing", [metadata([ARRAY])], "buffer parts"),
     "refused-too-many-buffers": ("a buffer that nothing describes", [metadata([ARRAY]), THREE, b""], "buffer parts"),
+    "refused-cut-missing": (
+        "a part of a buffer that is cut is missing",
+        [metadata([ARRAY], cut=[2]), THREE],
+        "parts",
+    ),
+    "refused-cut-zero": ("a buffer in no part", [metadata([ARRAY], cut=[0])], "at least 1"),
+    "refused-cut-length": (
+        "numbers of parts for more buffers",
+        [metadata([ARRAY], cut=[1, 1]), THREE, THREE],
+        "numbers",
+    ),
     "refused-short-buffer": ("a buffer that is too short", [metadata([ARRAY]), THREE[:-1]], "bytes"),
     "refused-long-buffer": ("a buffer that is too long", [metadata([ARRAY]), THREE + b"\0"], "bytes"),
     "refused-shape-overflow": (

@@ -32,11 +32,14 @@ class Leases:
 
     def copy(self, buffer: bytes | memoryview) -> Lease:
         """A lease on a warm buffer that holds the same bytes."""
-        nbytes = len(buffer)
-        warm = self._take(nbytes)
-        lease = warm[:nbytes]
+        lease = self.lease(len(buffer))
         np.copyto(lease, np.frombuffer(buffer, np.uint8))  # lets other threads run meanwhile
-        return self._track(lease, warm, None)
+        return lease
+
+    def lease(self, nbytes: int) -> Lease:
+        """A lease on a warm buffer, with anything in it."""
+        warm = self._take(nbytes)
+        return self._track(warm[:nbytes], warm, None)
 
     def lend(self, buffer: bytes | memoryview, on_free: Callable[[], None] | None) -> Lease:
         """A lease on ``buffer`` itself; ``on_free`` is called at its end."""
@@ -63,7 +66,8 @@ class Leases:
         with self._lock:
             _, nbytes, warm, on_free = self._out.pop(key)
             self.nbytes -= nbytes
-            if warm is not None:
+            idle = sum(each.nbytes for each in self._idle)
+            if warm is not None and (not idle or self.nbytes + idle + warm.nbytes <= self.max_bytes):
                 self._idle.append(warm)
         if on_free is not None:
             on_free()

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Buffer
-from ..codec import ALONE, BODY, Encoder
+from ..codec import ALONE, BODY, Encoder, with_entry
+from ..cuts import cut_entry
 from ..envelope import EnvelopeWriter
 from ..limits import Limits
 from ..memory.pool import InFlight
@@ -58,6 +59,12 @@ class Outbox:
         if isinstance(dtype, (np.dtype, type)) and all(type(length) is int for length in lengths):
             self._asked = shape, dtype, checked
         return checked
+
+    def cut(self, frames: list[Buffer]) -> None:
+        """Say in the metadata of ``frames`` which of them :func:`cut` will cut."""
+        entry = cut_entry(frames)
+        if entry is not None:
+            frames[0] = with_entry(frames[0], entry)
 
     def renew(self, frames: list[Buffer], now: float) -> None:
         """Time and number ``frames`` anew, which have waited for their turn."""
