@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from hostile import check_error, touch
+from hostile import check_error, memory_of, touch
 
 import nptransport as npt
 
@@ -43,7 +43,7 @@ def judge(result: Any, parts: list[Any]) -> str:
     """Check what came out; a word for it, the same for like outcomes."""
     if isinstance(result, npt.DecodeError):
         return refused(result)
-    touch(result, [np.frombuffer(part, "u1") for part in parts], LIMITS.max_items)
+    touch(result, memory_of(parts), LIMITS.max_items)
     return type(result).__name__ + (str(result.dtype.kind) if isinstance(result, np.ndarray) else "")
 
 

@@ -140,7 +140,7 @@ def records(frames: Frames) -> str:
                 lender.cut()
         if lender._segments:
             raise Violation("what is no segment was mapped")
-        if lanes:
+        if lanes.open:
             raise Violation("what is no socket was taken for a lane")
         gone = lender.gone_at is not None
         lender.gone_at = 0.0
