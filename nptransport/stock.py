@@ -105,7 +105,7 @@ class Stock:
     def take_now(self, nbytes: int) -> Slot | None:
         """As :meth:`take`, if that needs no thought."""
         with self._lock:
-            slot = self._slots.pop(nbytes) or self._pop(nbytes)
+            slot = self._pop(nbytes)
             if slot is None or not self._renew(slot):
                 return None
             if len(self._claims.waiting) >= max(_DEPTH, _DEPTH_BYTES // nbytes):

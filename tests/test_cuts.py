@@ -8,10 +8,11 @@ import weakref
 import numpy as np
 import pytest
 import zmq
-from faces import PATIENCE, address_fixture, as_zmq_knows_it, face_fixture, wait_until  # noqa: F401
+from faces import PATIENCE, address_fixture, face_fixture  # noqa: F401
 from hypothesis import given
 from hypothesis import strategies as st
 from same import difference
+from test_junk_peers import push_fixture  # noqa: F401
 from vector_cases import metadata
 
 import nptransport as npt
@@ -19,7 +20,6 @@ from nptransport import cuts, packing
 from nptransport.memory.leases import Leases
 
 LARGEST, PART = 100_000, 30_000
-HERE = "inproc"
 
 
 @pytest.fixture(autouse=True)
@@ -149,22 +149,6 @@ BAD = {
     "nothing at all": [metadata([["|u1", [2**30]]], cut=[300])],
     "elsewhere, too": [metadata([U1], cut=[2], shared=bytes(44)), bytes(5), bytes(5)],
 }
-
-
-@pytest.fixture
-def push():
-    with zmq.Context() as own:
-        sockets = []
-
-        def connect(address):
-            context = zmq.Context.instance() if address.startswith(HERE) else own
-            sockets.append(context.socket(zmq.PUSH))
-            sockets[-1].connect(as_zmq_knows_it(address))
-            return sockets[-1]
-
-        yield connect
-        for each in sockets:
-            each.close(0)
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)

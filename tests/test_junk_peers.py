@@ -58,8 +58,8 @@ STRANGERS = {
 }
 
 
-@pytest.fixture
-def push():
+@pytest.fixture(name="push")
+def push_fixture():
     """``push(address)``: a socket of pyzmq that sends to a consumer whatever it likes."""
     with zmq.Context() as context:
         sockets = []
