@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from .errors import AddressError
 from .folders import socket_of
-from .memory.segments import lacking
+from .memory.memfd import lacking
 
 __all__ = ["Addresses", "answers", "is_open_to_others", "read_addresses", "refusal", "socket_address"]
 

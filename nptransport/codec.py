@@ -59,6 +59,7 @@ class Encoder:
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         self._known: dict[tuple[np.dtype[Any], tuple[int, ...]], bytes] = {}
+        self._last: tuple[np.dtype[Any] | None, tuple[int, ...], bytes | None] = (None, (), None)
 
     def encode(self, payload: Any, envelope: bytes = b"") -> list[Buffer]:
         """``[metadata, buffer, ...]``, the buffers being the arrays' own memory wherever that is contiguous.
@@ -78,7 +79,14 @@ class Encoder:
 
     def body_like_before(self, array: np.ndarray[Any, Any]) -> bytes | None:
         """The entries behind the envelope for an array that can be lent as it stands, if one like it was encoded."""
-        return self._known.get((array.dtype, array.shape)) if array.flags.c_contiguous else None
+        if not array.flags.c_contiguous:
+            return None
+        dtype, shape, body = self._last
+        if array.dtype is not dtype or array.shape != shape:  # to find it by its hash takes as long as all the rest
+            body = self._known.get((array.dtype, array.shape))
+            if body is not None and array.dtype.names is None:  # names can be changed
+                self._last = array.dtype, array.shape, body
+        return body
 
     def alone_like_before(self, payload: Any) -> list[Any] | None:
         """Metadata and the array, without an envelope, if it can be lent as it stands and one like it was encoded."""

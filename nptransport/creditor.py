@@ -16,8 +16,9 @@ from .descriptor import KEY, Descriptor
 from .ending import close_at_end
 from .errors import DecodeError, MemoryLost
 from .lanes import Lanes
+from .memory.receipts import ASLEEP, PLACES, TAKEN, WORDS, map_receipts
 from .memory.segments import Mapping
-from .sidechannel import GONE, LANE, LEAVE, LISTENS, OFFER, RECORD, RELEASE
+from .sidechannel import GONE, LANE, LEAVE, LISTENS, LOOK, OFFER, RECEIPTS, RECORD, RELEASE
 from .steps import wait_for
 
 __all__ = ["PATIENCE", "Creditor", "memory_lost"]
@@ -31,15 +32,16 @@ _WORD = struct.Struct("<Q")
 class _Hold(weakref.ref[Any]):
     """Notices that nobody looks at a message any more."""
 
-    __slots__ = ("generation", "lender")
+    __slots__ = ("generation", "lender", "place")
 
     generation: int
+    place: int
     lender: Creditor
 
 
 def _released(hold: _Hold) -> None:
     if not sys.is_finalizing():  # then a thread may have ended with the lock; and the sender is about to hear it anyway
-        hold.lender.release(hold.generation)
+        hold.lender.release(hold.generation, hold.place)
 
 
 class Creditor:
@@ -50,6 +52,8 @@ class Creditor:
         self._process = os.getpid()
         self._segments: dict[int, Mapping] = {}
         self._held: dict[int, _Hold] = {}
+        self._receipts: memoryview[int] | None = None
+        self._given, self._place = 0, 0  # what came off the lane last, until it is looked at
         self._lock = threading.RLock()  # an array may go in whatever thread, even inside this class
         self._unsaid: list[bytes] = []
         self._rest = b""
@@ -59,24 +63,40 @@ class Creditor:
         self.gone_at: float | None = None
         """When it was seen that the sender has gone."""
 
+    def take(self, generation: int, place: int) -> None:
+        """A message comes off the lane. It is ours from the start, and let go of by a receipt, at that ``place``."""
+        if self._place:  # the one before could not be read
+            self._let_go(self._given, self._place)
+            self._place = 0
+        receipts = self._receipts
+        if receipts is not None and PLACES <= place < WORDS:
+            receipts[TAKEN] = generation
+            self._given, self._place = generation, place
+            if receipts[ASLEEP]:
+                self._say(LOOK)
+
     def borrow(self, number: int, index: int, generation: int) -> memoryview:
         """The message in a slot, which is held for as long as anything refers to this view or one on it."""
-        mapping = self._segments.get(number) or self._await(number)
-        # First the claim, then the look whether the message is still there: the sender does it the other way round.
         if generation > self.claimed:
             self.claimed = generation
-        self._say(generation)
+        if self._place and generation == self._given:
+            place, self._place = self._place, 0
+        else:  # First the claim, then the look whether it is still there: the sender does it the other way round.
+            place = 0
+            self._say(generation)
         try:
-            array = mapping.read(index, generation)
+            array = (self._segments.get(number) or self._await(number)).read(index, generation)
         except DecodeError:
-            self._say(generation | RELEASE)
+            self._let_go(generation, place)
             raise
         held = self._held.get(generation)
-        before = held() if held is not None else None
-        if before is not None:  # it has come twice
-            return before.data
+        if held is not None:
+            before = held()
+            if before is not None:  # it has come twice
+                held.place = held.place or place
+                return before.data
         hold = self._held[generation] = _Hold(array, _released)
-        hold.generation, hold.lender = generation, self
+        hold.generation, hold.lender, hold.place = generation, self, place
         return array.data  # which keeps the array; NumPy's views on views do not
 
     def read(self, descriptor: Descriptor) -> list[tuple[int, memoryview]]:
@@ -145,6 +165,8 @@ class Creditor:
                 self._lanes.add(socket.socket(fileno=os.dup(descriptors[0])), self)
             except OSError:  # something else than a socket
                 self.cut()
+        elif what == RECEIPTS and descriptors and self._receipts is None:
+            self._receipts = map_receipts(descriptors[0])
 
     def listen(self) -> None:
         """Its lane is looked at from now on."""
@@ -156,6 +178,7 @@ class Creditor:
             if self.gone_at is None:
                 self.gone_at = time.monotonic()
                 self._connection.close()
+                self._receipts = None
 
     def leave(self) -> None:
         """Claim no more; once the last array has gone, so does the connection."""
@@ -179,12 +202,21 @@ class Creditor:
         """The program ends. Nothing more is said; the system ends the connection, when what is held has gone, too."""
         self._connection.detach()
 
-    def release(self, generation: int) -> None:
+    def _let_go(self, generation: int, place: int) -> None:
+        receipts = self._receipts
+        if place and receipts is not None:
+            receipts[place] = generation
+            if receipts[ASLEEP]:
+                self._say(LOOK)
+        else:
+            self._say(generation | RELEASE)
+
+    def release(self, generation: int, place: int = 0) -> None:
         """Nobody looks at that message any more. May be called from any thread."""
         if os.getpid() != self._process:  # a forked child's copy has gone, and not ours
             return
         self._held.pop(generation, None)
-        self._say(generation | RELEASE)
+        self._let_go(generation, place)
         if self._leaving and not self._held:
             _leaving.discard(self)
             if not self._unsaid:

@@ -19,33 +19,16 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["AHEAD", "Lane", "Lanes", "open_lane", "put"]
+__all__ = ["AHEAD", "HEAD", "MOST", "Lane", "Lanes"]
 
-AHEAD = 64  # messages that nobody has claimed yet, beyond which the socket carries what comes
-_MOST = 4096  # bytes of a message
-_AFTER = struct.Struct("<Q")
-_HEAD = _AFTER.size
-_ROOM = _MOST + _HEAD
+AHEAD = 64  # messages that nobody has taken yet, beyond which the socket carries what comes
+MOST = 4096  # bytes of a message
+HEAD = struct.Struct("<QQI")
+"""Before each message: ``after``, its own generation, and the place of its slot in the reader's receipts."""
+_SIZE = HEAD.size
+_ROOM = MOST + _SIZE
 _DONTWAIT = int(getattr(socket, "MSG_DONTWAIT", 0))  # not everywhere; as a plain int: an enum takes longer
 _PATIENCE = 1.0  # seconds for a message that should have come before, and may have been lost with its connection
-
-
-def open_lane() -> tuple[socket.socket, socket.socket]:
-    """Both ends: the sender's, and the one to hand over."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setblocking(False)
-    return ours, theirs
-
-
-def put(lane: socket.socket, after: int, message: bytes) -> bool:
-    """Whether ``message`` is on the lane; if not, the socket has to carry it."""
-    if len(message) > _MOST:
-        return False
-    try:
-        lane.send(_AFTER.pack(after) + message)
-    except OSError:  # full; or the reader has gone, which its side channel tells
-        return False
-    return True
 
 
 class Sender(Protocol):
@@ -53,6 +36,9 @@ class Sender(Protocol):
 
     claimed: int
     """Generation of the newest message that was claimed."""
+
+    def take(self, generation: int, place: int) -> None:
+        """A message comes off its lane."""
 
     def listen(self) -> None:
         """Tell it that its lane is listened to."""
@@ -64,7 +50,7 @@ class Lane:
     def __init__(self, end: socket.socket, sender: Sender) -> None:
         self._end, self._sender = end, sender
         self._heard = False
-        self._head: tuple[int, bytes] | None = None  # has come too early
+        self._head: tuple[int, int, int, bytes] | None = None  # has come too early
         self._since = 0.0
         self.ended = False
         self.left = 0
@@ -93,14 +79,16 @@ class Lane:
             if not message:
                 self.ended = True
                 return None
-            after = int.from_bytes(message[:_HEAD], "little")
+            after, generation, place = HEAD.unpack_from(message) if len(message) >= _SIZE else (0, 0, 0)
             if after <= self._sender.claimed:
-                return message[_HEAD:]
-            self._head, self._since = (after, message[_HEAD:]), time.monotonic()
-        after, message = self._head
+                self._sender.take(generation, place)
+                return message[_SIZE:]
+            self._head, self._since = (after, generation, place, message[_SIZE:]), time.monotonic()
+        after, generation, place, message = self._head
         if after > self._sender.claimed and time.monotonic() - self._since < _PATIENCE:
             return None
         self._head = None
+        self._sender.take(generation, place)
         return message
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from .descriptor import Descriptor, Piece, write_entry, write_message, write_slot
 from .ending import close_at_end
-from .lanes import AHEAD, put
+from .lanes import AHEAD
 from .log import warn
 from .memory.leases import Readings
 from .memory.slots import Slot
@@ -74,8 +74,10 @@ class Lender(Stock):
 
     def awaits(self) -> bool:
         """Whether messages that lie here have been sent and not been fetched, and not by the death of their readers."""
-        self.look()
-        return len(self._claims.waiting) > self._claims.in_doubt()
+        with self._lock:
+            self.look()
+            waits = self._count_waiting() > self._claims.in_doubt()
+            return self.awaits() if self._readers.sleeps(waits) else waits
 
     # Messages
 
@@ -90,36 +92,43 @@ class Lender(Stock):
         with self._lock:
             return write_entry(Descriptor(self.identity, _NOTHING, _NOTHING, self._claims.next(), []))
 
-    def stamp(self, slot: Slot, pieces: list[Piece], copies: int = 1) -> bytes:
-        """The entry for the message in ``slot``, of which so many copies are sent now, as the next one."""
+    def stamp(self, slot: Slot, pieces: list[Piece]) -> bytes:
+        """The entry for the message in ``slot``, which is the next one to be sent."""
         last = pieces[-1]
         with self._lock:
             slot.stamp(self._claims.next(), last.offset + last.nbytes)
-            self._claims.sent(slot.generation, slot, copies)
-            self.nbytes += slot.used
         return write_entry(Descriptor(self.identity, slot.segment.number, slot.index, slot.generation, pieces))
 
     def stamp_alone(self, slot: Slot, nbytes: int) -> bytes:
         """As :meth:`stamp`, for a message of nothing but one buffer of ``nbytes``."""
         with self._lock:
-            claims = self._claims
-            generation = slot.generation = claims.next()
+            generation = slot.generation = self._claims.next()
             slot.used = nbytes
             slot.stamp_memory(generation, nbytes)
-            claims.sent(generation, slot)
-            self.nbytes += nbytes
         if not slot.entry:
             slot.entry = write_slot(self.identity, slot.segment.number, slot.index)
         return write_message(slot.entry, generation, nbytes)
 
-    def put_on_lane(self, message: bytes, after: int) -> bool:
-        """Whether ``message`` went past ZeroMQ to the only reader there is; ``after``: what ZeroMQ carried last."""
+    def consign(self, slot: Slot, message: bytes, after: int) -> bool:
+        """Whether ``message``, which was stamped, went past ZeroMQ to the only reader there is; ``after``: what ZeroMQ
+        carried last."""
         with self._lock:
-            lane = self._readers.lane
-            return lane is not None and len(self._claims.waiting) <= AHEAD and put(lane, after, message)
+            consignee = self._readers.consignee
+            if consignee is None or len(self._claims.waiting) + len(consignee.waiting) > AHEAD:
+                return False
+            if not consignee.put(slot, after, message):
+                return False
+            self.nbytes += slot.used
+            return True
+
+    def sends(self, slot: Slot) -> None:
+        """The message in ``slot``, which was stamped, is sent by ZeroMQ now."""
+        with self._lock:
+            self._claims.sent(slot.generation, slot)
+            self.nbytes += slot.used
 
     def withdraw(self, slot: Slot) -> None:
-        """The message could not be sent. It is still in the slot."""
+        """It could not be sent. It is still in the slot."""
         with self._lock:
             self._claims.withdraw(slot.generation)
             self.nbytes -= slot.used
@@ -224,14 +233,11 @@ class Lender(Stock):
             return
         self._settle()
         waited = time.monotonic() - self._closed_at
-        if len(self._claims.waiting) > self._claims.in_doubt() and waited < max(_WAIT, self._linger):
+        waiting = self._count_waiting()
+        if waiting > self._claims.in_doubt() and waited < max(_WAIT, self._linger):
             return
-        if self._claims.waiting:
-            warn(
-                "%s: closed, and %d messages in shared memory were fetched by nobody",
-                self._name,
-                len(self._claims.waiting),
-            )
+        if waiting:
+            warn("%s: closed, and %d messages in shared memory were fetched by nobody", self._name, waiting)
         self._end()
 
     def _end(self) -> None:

@@ -15,13 +15,29 @@ import struct
 from collections.abc import Iterable
 from typing import Any
 
-from .errors import AddressError
+from .consignee import Consignee
+from .errors import AddressError, TransportError
 from .folders import allowed_users, side_channel
-from .lanes import open_lane
 from .log import warn
 from .memory.segments import Segment
+from .memory.slots import Slot
 from .protocol.claims import Claims
-from .sidechannel import GONE, HELLO, LANE, LEAVE, LISTENS, NAME, OFFER, RECORD, RELEASE, listen, named, peer_of
+from .sidechannel import (
+    GONE,
+    HELLO,
+    LANE,
+    LEAVE,
+    LISTENS,
+    LOOK,
+    NAME,
+    OFFER,
+    RECEIPTS,
+    RECORD,
+    RELEASE,
+    listen,
+    named,
+    peer_of,
+)
 
 __all__ = ["Readers"]
 
@@ -38,7 +54,7 @@ class _Reader:
         self.greeted = False
         self.rest = b""
         self.unsent: list[tuple[bytes, int | None]] = []
-        self.lane: socket.socket | None = None
+        self.consignee: Consignee | None = None
         self.listens = False
         """Whether it takes messages off its lane."""
 
@@ -53,17 +69,20 @@ class Readers:
         name: of the endpoint, for the log.
         folder: where the socket is to be at which they come.
         identity: of the sender.
-        claims: hears what they say.
+        claims: hears what they say, and of slots that are free by their receipts.
         with_lanes: make each of them a lane.
     """
 
     def __init__(
-        self, name: str, folder: str, identity: bytes, claims: Claims[Any], *, with_lanes: bool = False
+        self, name: str, folder: str, identity: bytes, claims: Claims[Slot], *, with_lanes: bool = False
     ) -> None:
         self._name, self._claims = name, claims
         self._with_lanes = with_lanes
-        self.lane: socket.socket | None = None
-        """Of the only reader there is, if it listens."""
+        self.consignee: Consignee | None = None
+        """The only reader there is, if it listens on its lane."""
+        self.lost = 0
+        """Messages that were on a lane, and that nobody took."""
+        self._asleep = False
         self._users = allowed_users()
         self._readers: dict[int, _Reader] = {}
         self._only: _Reader | None = None
@@ -93,22 +112,81 @@ class Readers:
 
     def attend(self, wanted: bool) -> None:
         """Have :attr:`news` tell of words, too; or do so no more."""
+        self.sleeps(wanted)
         if wanted:
             self._news.register(self._words, select.EPOLLIN)
         else:
             self._news.unregister(self._words)
 
+    def sleeps(self, wanted: bool) -> bool:
+        """Have :attr:`words` tell of receipts, too, as somebody may wait for them; or do so no more. Whether that is new:
+        then those that are there already have to be looked for."""
+        if wanted is self._asleep:
+            return False
+        self._asleep = wanted
+        for reader in self._readers.values():
+            if reader.consignee is not None:
+                reader.consignee.sleeps(wanted)
+        return wanted
+
+    # What their receipts say
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are on a lane."""
+        return sum(len(each.consignee.waiting) for each in self._readers.values() if each.consignee is not None)
+
+    @property
+    def taken(self) -> int:
+        """Messages that were taken off the lanes of those who are here."""
+        return sum(each.consignee.taken for each in self._readers.values() if each.consignee is not None)
+
+    def collect(self, *, all_of_them: bool = False) -> bool:
+        """Take in the receipts, or those that are seen at a glance; whether slots are free by that."""
+        found = False
+        for reader in self._readers.values():
+            if reader.consignee is not None:
+                for slot in reader.consignee.take_freed(all_of_them=all_of_them):
+                    found = True
+                    self._free(reader, slot)
+                reader.consignee.known &= bool(reader.consignee.held or reader.consignee.waiting)
+        return found
+
+    def _free(self, reader: _Reader, slot: Slot) -> None:
+        if self._claims.knows(slot.generation):
+            self._claims.release(reader, slot.generation)
+        else:
+            slot.generation = 0  # nobody else can have heard of what is in it
+            self._claims.free(slot)
+
+    def report(self) -> None:
+        """Have the claims know how far readers are who do not claim."""
+        for reader in self._readers.values():
+            if reader.consignee is not None:
+                self._claims.reach(reader, reader.consignee.newest())
+
+    def consigned(self) -> dict[Any, list[Slot]]:
+        """What each reader holds that it need not claim; None: what is on the lanes."""
+        found: dict[Any, list[Slot]] = {}
+        for reader in self._readers.values():
+            if reader.consignee is not None:
+                for holder, slots in ((reader, reader.consignee.held), (None, reader.consignee.waiting)):
+                    found.setdefault(holder, []).extend(
+                        each for each in slots if not self._claims.knows(each.generation)
+                    )
+        return found
+
     # What they say
 
     def hear(self) -> bool:
-        """Take in what has been said; whether anything was."""
+        """Take in what has been said, and what receipts say; whether anything was."""
         if self._hearing:  # garbage is collected while we listen, and a message with it: words keep their order
             return False
         self._hearing = True
         try:
+            heard = self._with_lanes and self.collect(all_of_them=True)
             if self._only is not None:  # as mostly: no need to ask who has spoken
-                return self._hear(self._only)
-            heard = False
+                return self._hear(self._only) or heard
             for descriptor, _ in self._words.poll(0):
                 heard |= self._hear(self._readers[descriptor])
             return heard
@@ -142,10 +220,8 @@ class Readers:
             self._claims.join(reader, words[len(HELLO) : len(HELLO) + NAME])
             words = words[len(HELLO) + NAME :]
             if self._with_lanes:
-                reader.lane, theirs = open_lane()
-                with theirs:
-                    self._tell(reader, RECORD.pack(LANE, 0), theirs.fileno())
-            self._find_lane()
+                self._give_lane(reader)
+            self._find_consignee()
         if len(words) & 7:
             whole = len(words) & ~7
             words, reader.rest = words[:whole], words[whole:]
@@ -153,10 +229,13 @@ class Readers:
         for (word,) in _WORDS.iter_unpack(words):
             if word == LEAVE:
                 claims.leave(reader)
-                self._find_lane()
+                self._lose_what_waits(reader)
+                self._find_consignee()
             elif word == LISTENS:
                 reader.listens = True
-                self._find_lane()
+                self._find_consignee()
+            elif word == LOOK:
+                continue
             elif word & RELEASE:
                 claims.release(reader, word ^ RELEASE)
             else:
@@ -170,17 +249,39 @@ class Readers:
         self._words.unregister(descriptor)
         self._news.unregister(descriptor)
         reader.connection.close()
-        if reader.lane is not None:
-            reader.lane.close()
+        if reader.consignee is not None:
+            self._lose_what_waits(reader)
+            for slot in reader.consignee.held:
+                self._free(reader, slot)
+            reader.consignee.close()
         if reader.greeted:
             self._claims.gone(reader)
-            self._find_lane()
+            self._find_consignee()
 
-    def _find_lane(self) -> None:
+    def _lose_what_waits(self, reader: _Reader) -> None:
+        """It takes nothing more off its lane."""
+        if reader.consignee is not None:
+            for slot in reader.consignee.take_freed(all_of_them=True):
+                self._free(reader, slot)
+            for slot in reader.consignee.give_up():
+                self.lost += 1
+                self._free(reader, slot)
+
+    def _give_lane(self, reader: _Reader) -> None:
+        try:
+            reader.consignee = Consignee()
+        except (TransportError, OSError):  # no memory, or no descriptors: the socket carries all
+            return
+        reader.consignee.sleeps(self._asleep)
+        for what, descriptor in zip((RECEIPTS, LANE), reader.consignee.to_hand_over, strict=True):
+            self._tell(reader, RECORD.pack(what, 0), descriptor)
+        reader.consignee.handed_over()
+
+    def _find_consignee(self) -> None:
         present = self._claims.present()
-        self.lane = None
+        self.consignee = None
         if len(present) == 1 and isinstance(present[0], _Reader) and present[0].listens:
-            self.lane = present[0].lane
+            self.consignee = present[0].consignee
 
     # Who comes, and what they are told
 
@@ -200,6 +301,8 @@ class Readers:
             warn("%s: %s of user %d is not let at the shared memory", self._name, named(pid), user)
             connection.close()
             return
+        for other in self._readers.values():  # whoever comes, claims what it finds
+            self._entrust(other)
         connection.setblocking(False)
         reader = self._readers[connection.fileno()] = _Reader(connection, pid)
         self._only = reader if len(self._readers) == 1 else None
@@ -207,6 +310,13 @@ class Readers:
         self._news.register(connection, 0)  # its end, and nothing else
         for segment in segments:
             self._tell(reader, RECORD.pack(OFFER, segment.number), segment.descriptor)
+
+    def _entrust(self, reader: _Reader) -> None:
+        if reader.consignee is not None:
+            reader.consignee.known = True
+            for slot in [*reader.consignee.held, *reader.consignee.waiting]:
+                if not self._claims.knows(slot.generation):
+                    self._claims.entrust(reader, slot.generation, slot)
 
     def offer(self, segment: Segment) -> None:
         """There is a new segment."""
@@ -258,11 +368,11 @@ class Readers:
                 if descriptor is not None:
                     os.close(descriptor)
             reader.connection.close()
-            if reader.lane is not None:
-                reader.lane.close()
+            if reader.consignee is not None:
+                reader.consignee.close()
         self._readers.clear()
         self._only = None
-        self.lane = None
+        self.consignee = None
         self._claims = Claims()  # or the memory that it tells of would be kept
         self._words.close()
 

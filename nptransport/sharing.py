@@ -98,8 +98,7 @@ class Sharing(Endpoint):
     def _hand_over_now(self, lender: Lender, slot: Slot, nbytes: int, body: bytes, now: float) -> bool:
         """Send the array in ``slot``, whose metadata has that ``body``; False if there is no room for that."""
         message = self._outbox.metadata_with(now, lender.stamp_alone(slot, nbytes), body)
-        if not self._carry(lender, slot, [message]):
-            lender.withdraw(slot)
+        if not self._carry(lender, slot, message, []):
             return False
         self._outbox.count(len(message) + nbytes)
         return True
@@ -112,9 +111,8 @@ class Sharing(Endpoint):
         try:
             while not sent:
                 message = with_entry(frames[0], lender.stamp(slot, pieces))
-                sent = self._carry(lender, slot, [message, *rest])
+                sent = self._carry(lender, slot, message, rest)
                 if not sent:
-                    lender.withdraw(slot)
                     yield Need.WRITABLE
                     self._outbox.renew(frames, time.time())
         finally:
@@ -122,19 +120,17 @@ class Sharing(Endpoint):
                 lender.give_back(slot)
         self._outbox.count(len(message) + sum(map(len, frames[1:])))
 
-    def _carry(self, lender: Lender, slot: Slot, parts: list[Buffer]) -> bool:
+    def _carry(self, lender: Lender, slot: Slot, message: bytes, rest: list[Buffer]) -> bool:
         """Whether the message in ``slot`` is on its way: on a lane if it has one part, and the only consumer can tell
         what came before it; else by the socket."""
-        if (
-            self._carried
-            and len(parts) == 1
-            and self._channel.connections.count == 1
-            and lender.put_on_lane(bytes(parts[0]), self._carried)
-        ):
+        carried = self._carried
+        if carried and not rest and self._channel.connections.count == 1 and lender.consign(slot, message, carried):
             return True
-        if self._channel.try_send(parts):
+        lender.sends(slot)
+        if self._channel.try_send([message, *rest]):
             self._carried = slot.generation
             return True
+        lender.withdraw(slot)
         return False
 
     def _stop_lending(self, linger: float) -> None:

@@ -10,7 +10,7 @@ import os
 import threading
 from typing import Protocol
 
-from .memory.slots import Slot, Slots
+from .memory.slots import Slot, Slots, size_of
 from .protocol.claims import Claims
 from .readers import Readers
 
@@ -69,23 +69,27 @@ class Stock:
     @property
     def lost(self) -> int:
         """Messages that went to readers who died before they had them."""
-        return self._lost + self._claims.lost
+        return self._lost + self._claims.lost + self._readers.lost
 
     @property
     def fetched(self) -> int:
-        """Claims so far."""
-        return self._claims.claimed
+        """Messages that somebody has got; lower again when one has gone."""
+        return self._claims.claimed + self._readers.taken
+
+    def _count_waiting(self) -> int:
+        """Messages that nobody has got."""
+        return len(self._claims.waiting) + self._readers.waiting
 
     def is_far_ahead(self, nbytes: int, waits: int) -> bool:
         """Whether a message of ``nbytes``, for which there have been ``waits``, should wait for those before it to be
         fetched, so that their slots are still in the cache when they are used again."""
         depth = max(_DEPTH, _DEPTH_BYTES // nbytes)
         most = depth // 2 if waits else depth - 1  # to begin and to stop at every message would be all that it does
-        if len(self._claims.waiting) <= most:
-            return False
         with self._lock:
+            if self._count_waiting() <= most:
+                return False
             self._listen()
-        return len(self._claims.waiting) > most
+            return self._count_waiting() > most
 
     # Slots
 
@@ -100,18 +104,34 @@ class Stock:
                 slot = self._slots.pop(nbytes) or self._grow(nbytes)
             while slot is not None and not self._renew(slot):
                 slot = self._slots.pop(nbytes) or self._grow(nbytes)
+            if self._readers.sleeps(slot is None):
+                return self.take(nbytes)
             return slot
 
     def take_now(self, nbytes: int) -> Slot | None:
         """As :meth:`take`, if that needs no thought."""
         with self._lock:
-            slot = self._pop(nbytes)
-            if slot is None or not self._renew(slot):
-                return None
-            if len(self._claims.waiting) >= max(_DEPTH, _DEPTH_BYTES // nbytes):
+            consignee, waiting = self._readers.consignee, len(self._claims.waiting)
+            freed: list[Slot] = []
+            if consignee is not None and not consignee.known:
+                freed = consignee.take_freed()
+                waiting += len(consignee.waiting)
+            elif self._readers.collect():
+                self._sort_in()
+            for slot in freed:
+                self.nbytes -= slot.used
+                slot.generation = 0  # nobody else can have heard of what is in it
+                slot.stamp_memory(0, 0)
+            is_far_ahead = waiting >= max(_DEPTH, _DEPTH_BYTES // nbytes)
+            found = None
+            if freed and not is_far_ahead and freed[-1].segment.slot_bytes == size_of(nbytes):
+                found = freed.pop()
+            for slot in freed:
                 self._slots.push(slot)
-                return None
-            return slot
+            if found is not None or is_far_ahead:
+                return found
+            found = self._pop(nbytes)
+            return found if found is not None and self._renew(found) else None
 
     def _pop(self, nbytes: int) -> Slot | None:
         """A slot that is free, maybe since this moment."""
@@ -148,6 +168,7 @@ class Stock:
         """A slot that was taken, and is not sent."""
         with self._lock:
             if not self._ended:
+                slot.stamp(0, 0)
                 self._slots.push(slot)
 
     # What readers have said
@@ -166,6 +187,7 @@ class Stock:
                 self._disconnects = self._peers.disconnects
                 self._claims.suspect()
         if self._claims.in_doubt():
+            self._readers.report()
             self._claims.settle(count)
             self._sort_in()
 
@@ -186,7 +208,12 @@ class Stock:
         with self._lock:
             self._listen()
             parts = []
-            for reader, slots in self._claims.holdings().items():
+            holdings = self._claims.holdings()
+            for reader, slots in self._readers.consigned().items():
+                holdings.setdefault(reader, []).extend(slots)
+            for reader, slots in holdings.items():
+                if not slots:
+                    continue
                 held = sum(slot.used for slot in slots)
                 who = "not fetched yet" if reader is None else f"held by {reader}"
                 parts.append(f"{len(slots)} messages, {held} bytes {who}")

@@ -25,7 +25,8 @@ LAYERS = [
     {"tree", "cuts"},
     {"codec"},
     {"blob", "sockets", "repeats"},
-    {"memory", "memory.pool", "memory.leases", "memory.allocator", "memory.segments"},
+    {"memory", "memory.pool", "memory.leases", "memory.allocator", "memory.memfd"},
+    {"memory.segments", "memory.receipts"},
     {"memory.slots", "folders"},
     {
         "protocol",
@@ -58,7 +59,7 @@ LAYERS = [
     },
     {"protocol.relay", "protocol.window", "progress", "replies"},
     {"addresses", "guard", "steps", "ending", "service", "keys", "lanes", "waking", "spinning"},
-    {"connections", "parts", "curve", "sidechannel"},
+    {"connections", "parts", "curve", "sidechannel", "consignee"},
     {"doorkeeper", "readers", "creditor", "layout"},
     {"stock", "borrowing"},
     {"lending", "link"},

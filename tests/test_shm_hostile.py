@@ -327,7 +327,7 @@ def test_a_shortage_is_an_error_that_says_what_to_do(ends, monkeypatch):
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nptransport.memory.segments.os.posix_fallocate", refuse)
+    monkeypatch.setattr("nptransport.memory.memfd.os.posix_fallocate", refuse)
     with pytest.raises(npt.TransportError, match=r"ENOSPC.*lower max_bytes") as caught:
         producer.send(np.zeros(3_000_000))
     assert caught.value.wanted > 24_000_000
@@ -355,9 +355,9 @@ def test_a_system_without_it(monkeypatch, socket_path):
     def refuse(*_):
         raise OSError(1, "Operation not permitted")
 
-    monkeypatch.setattr("nptransport.memory.segments.os.memfd_create", refuse)
+    monkeypatch.setattr("nptransport.memory.memfd.os.memfd_create", refuse)
     with pytest.raises(npt.AddressError, match="memfd_create is not permitted here"):
         npt.Producer(bind=f"shm://{socket_path}")
-    monkeypatch.setattr("nptransport.memory.segments.sys.platform", "darwin")
+    monkeypatch.setattr("nptransport.memory.memfd.sys.platform", "darwin")
     with pytest.raises(npt.AddressError, match="darwin has no memfd; use ipc://"):
         npt.Producer(bind=f"shm://{socket_path}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .receipts import PLACES, WORDS
 from .segments import MOST_SLOTS, Segment
 
 __all__ = ["Slot", "Slots", "size_of"]
@@ -20,12 +21,14 @@ _SEGMENT = 2**22  # small slots share a segment of about that size: each segment
 class Slot:
     """A place for one message."""
 
-    __slots__ = ("array", "entry", "generation", "index", "segment", "stamp_memory", "typed", "used")
+    __slots__ = ("array", "entry", "generation", "index", "place", "segment", "stamp_memory", "typed", "used")
 
-    def __init__(self, segment: Segment, index: int) -> None:
+    def __init__(self, segment: Segment, index: int, place: int) -> None:
         self.segment, self.index = segment, index
         self.array: np.ndarray[Any, Any] = segment.slot(index)
         self.stamp_memory = segment.stamper(index)
+        self.place = place
+        """In the receipts of readers; 0 without one."""
         self.entry = b""
         """What whoever uses it keeps with it."""
         self.generation = 0
@@ -64,6 +67,8 @@ class Slots:
         self._free: dict[int, list[Slot]] = {}  # by size; the one that came back last, and so is the warmest, last
         self._count: dict[int, int] = {}  # free slots of each segment
         self._numbers = 0
+        self._places = PLACES  # the first that was never used
+        self._left: list[int] = []  # places of slots that there are no more
 
     def pop(self, nbytes: int) -> Slot | None:
         """A free slot that is large enough and not much larger; None without one."""
@@ -106,8 +111,16 @@ class Slots:
         self._count[segment.number] = 0
         self._free.setdefault(size, [])
         for index in reversed(range(count)):
-            self.push(Slot(segment, index))
+            self.push(Slot(segment, index, self._take_place()))
         return segment, gone
+
+    def _take_place(self) -> int:
+        if self._left:
+            return self._left.pop()
+        if self._places == WORDS:
+            return 0
+        self._places += 1
+        return self._places - 1
 
     def _is_idle(self, segment: Segment) -> bool:
         return self._count[segment.number] == segment.slots
@@ -118,6 +131,7 @@ class Slots:
         free = self._free[segment.slot_bytes]
         gone = [slot for slot in free if slot.segment is segment]
         free[:] = [slot for slot in free if slot.segment is not segment]
+        self._left += [slot.place for slot in gone if slot.place]
         segment.close()
         return gone
 
