@@ -19,8 +19,8 @@ _SOME = 8  # messages held that are looked through each time; all are only if me
 class Consignee:
     """Messages that went to one reader and nobody else.
 
-    They are its own from the start: nobody has to ask who has got them, and each is free once the reader's receipt is
-    there, or the reader has gone.
+    They are its own from the start: nobody has to claim them, and each is free once the reader's receipt is there, or
+    the reader has gone.
     """
 
     def __init__(self) -> None:
@@ -38,8 +38,6 @@ class Consignee:
         """Taken off it, and not let go of."""
         self.taken = 0
         """Messages taken."""
-        self.known = False
-        """Whether the claims know of some of them, as others read, too."""
 
     @property
     def to_hand_over(self) -> tuple[int, int]:
@@ -81,11 +79,13 @@ class Consignee:
             while waiting and waiting[0].generation <= taken:
                 held.append(waiting.popleft())
                 self.taken += 1
-        freed = []
-        for index in range((len(held) if all_of_them else min(len(held), _SOME)) - 1, -1, -1):
-            slot = held[index]
-            if words[slot.place] == slot.generation:
-                freed.append(held.pop(index))
+        seen = held if all_of_them or len(held) <= _SOME else held[:_SOME]
+        freed = [slot for slot in seen if words[slot.place] == slot.generation]
+        if len(freed) == 1:
+            held.remove(freed[0])
+        elif freed:
+            gone = set(freed)
+            self.held = [slot for slot in held if slot not in gone]
         return freed
 
     def give_up(self) -> list[Slot]:

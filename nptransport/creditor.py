@@ -87,7 +87,11 @@ class Creditor:
         try:
             array = (self._segments.get(number) or self._await(number)).read(index, generation)
         except DecodeError:
-            self._let_go(generation, place)
+            held = self._held.get(generation)
+            if held is None:
+                self._let_go(generation, place)
+            else:  # the true one is looked at
+                held.place = held.place or place
             raise
         held = self._held.get(generation)
         if held is not None:

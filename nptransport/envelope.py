@@ -121,9 +121,9 @@ class EnvelopeWriter:
         """Head, entry and ``body`` in one."""
         return self._metadata + _NUMBERS.pack(self.sequence, _FLOAT64, sent_at) + body
 
-    def metadata_with(self, sent_at: float, entry: bytes, body: bytes) -> bytes:
-        """The same with one ``entry`` more behind that of the envelope."""
-        return self._one_more + _NUMBERS.pack(self.sequence, _FLOAT64, sent_at) + entry + body
+    def start(self, sent_at: float) -> bytes:
+        """Head and entry of metadata that has one entry more before its body."""
+        return self._one_more + _NUMBERS.pack(self.sequence, _FLOAT64, sent_at)
 
     def renew(self, metadata: bytes, at: int, sent_at: float) -> bytes:
         """``metadata``, whose entry stands at ``at``, with the present ``sequence`` and another time."""

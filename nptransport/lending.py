@@ -101,10 +101,9 @@ class Lender(Stock):
 
     def stamp_alone(self, slot: Slot, nbytes: int) -> bytes:
         """As :meth:`stamp`, for a message of nothing but one buffer of ``nbytes``."""
-        with self._lock:
-            generation = slot.generation = self._claims.next()
-            slot.used = nbytes
-            slot.stamp_memory(generation, nbytes)
+        generation = slot.generation = self._claims.next()
+        slot.used = nbytes
+        slot.stamp_memory(generation, nbytes)
         if not slot.entry:
             slot.entry = write_slot(self.identity, slot.segment.number, slot.index)
         return write_message(slot.entry, generation, nbytes)
@@ -120,6 +119,19 @@ class Lender(Stock):
                 return False
             self.nbytes += slot.used
             return True
+
+    def consign_alone(self, slot: Slot, nbytes: int, start: bytes, body: bytes, after: int) -> int:
+        """As :meth:`consign`, for an array of ``nbytes`` that was not stamped, whose metadata is ``start``, its entry
+        and ``body``: how long that was, or 0."""
+        with self._lock:
+            consignee, claims = self._readers.consignee, self._claims
+            if consignee is None or len(claims.waiting) + len(consignee.waiting) > AHEAD:
+                return 0
+            message = start + self.stamp_alone(slot, nbytes) + body
+            if not consignee.put(slot, after, message):
+                return 0
+            self.nbytes += nbytes
+            return len(message)
 
     def sends(self, slot: Slot) -> None:
         """The message in ``slot``, which was stamped, is sent by ZeroMQ now."""

@@ -69,7 +69,7 @@ class Readers:
         name: of the endpoint, for the log.
         folder: where the socket is to be at which they come.
         identity: of the sender.
-        claims: hears what they say, and of slots that are free by their receipts.
+        claims: hears what they say.
         with_lanes: make each of them a lane.
     """
 
@@ -82,6 +82,7 @@ class Readers:
         """The only reader there is, if it listens on its lane."""
         self.lost = 0
         """Messages that were on a lane, and that nobody took."""
+        self._freed: list[Slot] = []
         self._asleep = False
         self._users = allowed_users()
         self._readers: dict[int, _Reader] = {}
@@ -119,8 +120,8 @@ class Readers:
             self._news.unregister(self._words)
 
     def sleeps(self, wanted: bool) -> bool:
-        """Have :attr:`words` tell of receipts, too, as somebody may wait for them; or do so no more. Whether that is new:
-        then those that are there already have to be looked for."""
+        """Have :attr:`words` tell of receipts, too, as somebody may wait for them; or do so no more. True if they did
+        not before: then those that are there already have to be looked for."""
         if wanted is self._asleep:
             return False
         self._asleep = wanted
@@ -141,23 +142,17 @@ class Readers:
         """Messages that were taken off the lanes of those who are here."""
         return sum(each.consignee.taken for each in self._readers.values() if each.consignee is not None)
 
-    def collect(self, *, all_of_them: bool = False) -> bool:
-        """Take in the receipts, or those that are seen at a glance; whether slots are free by that."""
-        found = False
+    def take_freed(self) -> list[Slot]:
+        """Slots that are free by what they say, or by their end, since this was asked last."""
+        freed, self._freed = self._freed, []
+        return freed
+
+    def _collect(self) -> bool:
+        before = len(self._freed)
         for reader in self._readers.values():
             if reader.consignee is not None:
-                for slot in reader.consignee.take_freed(all_of_them=all_of_them):
-                    found = True
-                    self._free(reader, slot)
-                reader.consignee.known &= bool(reader.consignee.held or reader.consignee.waiting)
-        return found
-
-    def _free(self, reader: _Reader, slot: Slot) -> None:
-        if self._claims.knows(slot.generation):
-            self._claims.release(reader, slot.generation)
-        else:
-            slot.generation = 0  # nobody else can have heard of what is in it
-            self._claims.free(slot)
+                self._freed += reader.consignee.take_freed(all_of_them=True)
+        return len(self._freed) > before
 
     def report(self) -> None:
         """Have the claims know how far readers are who do not claim."""
@@ -170,10 +165,8 @@ class Readers:
         found: dict[Any, list[Slot]] = {}
         for reader in self._readers.values():
             if reader.consignee is not None:
-                for holder, slots in ((reader, reader.consignee.held), (None, reader.consignee.waiting)):
-                    found.setdefault(holder, []).extend(
-                        each for each in slots if not self._claims.knows(each.generation)
-                    )
+                found[reader] = reader.consignee.held
+                found.setdefault(None, []).extend(reader.consignee.waiting)
         return found
 
     # What they say
@@ -184,7 +177,7 @@ class Readers:
             return False
         self._hearing = True
         try:
-            heard = self._with_lanes and self.collect(all_of_them=True)
+            heard = self._with_lanes and self._collect()
             if self._only is not None:  # as mostly: no need to ask who has spoken
                 return self._hear(self._only) or heard
             for descriptor, _ in self._words.poll(0):
@@ -251,8 +244,7 @@ class Readers:
         reader.connection.close()
         if reader.consignee is not None:
             self._lose_what_waits(reader)
-            for slot in reader.consignee.held:
-                self._free(reader, slot)
+            self._freed += reader.consignee.held
             reader.consignee.close()
         if reader.greeted:
             self._claims.gone(reader)
@@ -261,11 +253,10 @@ class Readers:
     def _lose_what_waits(self, reader: _Reader) -> None:
         """It takes nothing more off its lane."""
         if reader.consignee is not None:
-            for slot in reader.consignee.take_freed(all_of_them=True):
-                self._free(reader, slot)
-            for slot in reader.consignee.give_up():
-                self.lost += 1
-                self._free(reader, slot)
+            self._freed += reader.consignee.take_freed(all_of_them=True)
+            left = reader.consignee.give_up()
+            self._freed += left
+            self.lost += len(left)
 
     def _give_lane(self, reader: _Reader) -> None:
         try:
@@ -301,8 +292,6 @@ class Readers:
             warn("%s: %s of user %d is not let at the shared memory", self._name, named(pid), user)
             connection.close()
             return
-        for other in self._readers.values():  # whoever comes, claims what it finds
-            self._entrust(other)
         connection.setblocking(False)
         reader = self._readers[connection.fileno()] = _Reader(connection, pid)
         self._only = reader if len(self._readers) == 1 else None
@@ -310,13 +299,6 @@ class Readers:
         self._news.register(connection, 0)  # its end, and nothing else
         for segment in segments:
             self._tell(reader, RECORD.pack(OFFER, segment.number), segment.descriptor)
-
-    def _entrust(self, reader: _Reader) -> None:
-        if reader.consignee is not None:
-            reader.consignee.known = True
-            for slot in [*reader.consignee.held, *reader.consignee.waiting]:
-                if not self._claims.knows(slot.generation):
-                    self._claims.entrust(reader, slot.generation, slot)
 
     def offer(self, segment: Segment) -> None:
         """There is a new segment."""

@@ -97,10 +97,17 @@ class Sharing(Endpoint):
 
     def _hand_over_now(self, lender: Lender, slot: Slot, nbytes: int, body: bytes, now: float) -> bool:
         """Send the array in ``slot``, whose metadata has that ``body``; False if there is no room for that."""
-        message = self._outbox.metadata_with(now, lender.stamp_alone(slot, nbytes), body)
-        if not self._carry(lender, slot, message, []):
-            return False
-        self._outbox.count(len(message) + nbytes)
+        outbox, carried = self._outbox, self._carried
+        start = outbox.start(now)
+        length = 0
+        if carried and self._channel.connections.count == 1:
+            length = lender.consign_alone(slot, nbytes, start, body, carried)
+        if not length:
+            message = start + lender.stamp_alone(slot, nbytes) + body
+            if not self._carry(lender, slot, message, []):
+                return False
+            length = len(message)
+        outbox.count(length + nbytes)
         return True
 
     def _handing_over(self, lender: Lender, slot: Slot, frames: list[Buffer]) -> Steps[None]:

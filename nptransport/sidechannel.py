@@ -2,8 +2,8 @@
 
 Who reads begins with HELLO and its name. Then it says words of 8 bytes: the generation of a message that it claims, or
 with RELEASE added, lets go; LEAVE: it claims no more; LISTENS: it takes messages off its lane; LOOK: its receipts have
-something new. Who sends says records: OFFER, with a segment's descriptor beside it, GONE, RECEIPTS, with that of the memory
-for those (``memory.receipts``), or LANE, with that of one end of a lane (``lanes``).
+something new. Who sends says records: OFFER, with a segment's descriptor beside it, GONE, RECEIPTS, with that of the
+memory for those (``memory.receipts``), or LANE, with that of one end of a lane (``lanes``).
 """
 
 from __future__ import annotations

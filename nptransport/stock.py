@@ -10,7 +10,7 @@ import os
 import threading
 from typing import Protocol
 
-from .memory.slots import Slot, Slots, size_of
+from .memory.slots import Slot, Slots
 from .protocol.claims import Claims
 from .readers import Readers
 
@@ -112,24 +112,12 @@ class Stock:
         """As :meth:`take`, if that needs no thought."""
         with self._lock:
             consignee, waiting = self._readers.consignee, len(self._claims.waiting)
-            freed: list[Slot] = []
-            if consignee is not None and not consignee.known:
-                freed = consignee.take_freed()
+            if consignee is not None:
+                for slot in consignee.take_freed():
+                    self._take_back(slot)
                 waiting += len(consignee.waiting)
-            elif self._readers.collect():
-                self._sort_in()
-            for slot in freed:
-                self.nbytes -= slot.used
-                slot.generation = 0  # nobody else can have heard of what is in it
-                slot.stamp_memory(0, 0)
-            is_far_ahead = waiting >= max(_DEPTH, _DEPTH_BYTES // nbytes)
-            found = None
-            if freed and not is_far_ahead and freed[-1].segment.slot_bytes == size_of(nbytes):
-                found = freed.pop()
-            for slot in freed:
-                self._slots.push(slot)
-            if found is not None or is_far_ahead:
-                return found
+            if waiting >= max(_DEPTH, _DEPTH_BYTES // nbytes):
+                return None
             found = self._pop(nbytes)
             return found if found is not None and self._renew(found) else None
 
@@ -196,6 +184,14 @@ class Stock:
             self.nbytes -= slot.used
             slot.stamp_memory(0, 0)  # nobody is to find that message any more
             self._slots.push(slot)
+        for slot in self._readers.take_freed():
+            self._take_back(slot)
+
+    def _take_back(self, slot: Slot) -> None:
+        """Nobody holds what is in ``slot``, and nobody but who did can have heard of it."""
+        self.nbytes -= slot.used
+        slot.stamp(0, 0)
+        self._slots.push(slot)
 
     def look(self) -> None:
         """Take note of who has gone."""

@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
 from faces import face_fixture, socket_path_fixture  # noqa: F401
+from meeting import SIZE, lane_of, large, meet, number_of
 
 import nptransport as npt
 from nptransport import lanes
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
-
-SIZE = 100_000  # bytes, above the crossover
 
 
 @pytest.fixture(name="address")
@@ -37,37 +36,6 @@ class Count:
         sent = self._try_send(parts, *rest)
         self.messages += sent
         return sent
-
-
-def large(number):
-    array = np.zeros(SIZE, np.uint8)
-    array[:8].view(np.int64)[0] = number
-    return array
-
-
-def number_of(payload):
-    if isinstance(payload, dict):
-        payload = payload["number"]
-    return int(payload[:8].view(np.int64)[0])
-
-
-def lane_of(producer):
-    producer._lender.look()
-    return producer._lender._readers.consignee
-
-
-def meet(producer, consumer):
-    """Let them come to use the lane."""
-    wait_until(lambda: producer.statistics().connections == 1)
-
-    def have_met():
-        producer.send(large(1))
-        assert number_of(consumer.recv(timeout=PATIENCE)) == 1
-        with pytest.raises(npt.Timeout):
-            consumer.recv(timeout=0)  # finds the lane if there is one, and says that it listens
-        return lane_of(producer)
-
-    wait_until(have_met)
 
 
 def test_the_socket_carries_nothing_once_they_have_met(face, address):

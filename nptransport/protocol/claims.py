@@ -94,20 +94,6 @@ class Claims(Generic[T]):
         else:
             self._list(held)
 
-    def entrust(self, reader: Hashable, generation: int, thing: T) -> None:
-        """A message went to that reader, which nobody had to ask; now that others may claim it, it is taken note of."""
-        held = self._messages[generation] = Held(generation, thing, 0)
-        held.holders.add(reader)
-        self._readers[reader].held[generation] = None
-
-    def knows(self, generation: int) -> bool:
-        """Whether that message is one of those here."""
-        return generation in self._messages
-
-    def free(self, thing: T) -> None:
-        """What was in ``thing`` is nobody's any more, nor one of the messages here."""
-        self._freed.append(thing)
-
     def reach(self, reader: Hashable, generation: int) -> None:
         """It has got that message, of which this knows nothing."""
         state = self._readers[reader]

@@ -38,6 +38,8 @@ class Outbox:
         self.body_like_before = self._encoder.body_like_before
         """As that of :class:`Encoder`."""
         self._envelope = EnvelopeWriter(os.urandom(8).hex(), ALONE)
+        self.metadata, self.start = self._envelope.metadata, self._envelope.start
+        """As those of :class:`EnvelopeWriter`."""
         self.small = min(small, max_bytes // (4 * max_messages))
         """Bytes of content up to which a message is copied by libzmq."""
         self.in_flight = InFlight(max_bytes - self.small * max_messages, on_release)
@@ -99,14 +101,6 @@ class Outbox:
                 staged[index] = self.in_flight.lend(frame, weight, handle.expect())
             unlent = 0
         return staged
-
-    def metadata(self, now: float, body: bytes) -> bytes:
-        """Metadata of an array, with what :meth:`body_like_before` said of it."""
-        return self._envelope.metadata(now, body)
-
-    def metadata_with(self, now: float, entry: bytes, body: bytes) -> bytes:
-        """Metadata with that ``entry`` between the envelope and ``body``."""
-        return self._envelope.metadata_with(now, entry, body)
 
     def count(self, nbytes: int) -> None:
         """A message of that size is on its way."""
