@@ -16,8 +16,9 @@ from fuzz_invariant import Frames, Violation, judge, refused, timed
 import nptransport as npt
 from nptransport import creditor, sidechannel
 from nptransport.descriptor import Descriptor, Piece, read_descriptor, split_entry, write_entry
-from nptransport.lanes import Lanes
+from nptransport.lanes import HEAD, Lanes
 from nptransport.layout import lay_out
+from nptransport.memory.receipts import ASLEEP, PLACES, TAKEN, WORDS, make_receipts
 from nptransport.memory.segments import HEADER, Mapping, Segment
 from nptransport.protocol.claims import Claims
 
@@ -140,11 +141,48 @@ def records(frames: Frames) -> str:
                 lender.cut()
         if lender._segments:
             raise Violation("what is no segment was mapped")
+        if lender._receipts is not None:
+            raise Violation("what is no memory for receipts was mapped")
         if lanes.open:
             raise Violation("what is no socket was taken for a lane")
         gone = lender.gone_at is not None
         lender.gone_at = 0.0
         return f"cut off {gone}"
+
+
+class Lane:
+    """Any packets on a lane: each comes off it, or waits, and receipts are written where there is a place for them."""
+
+    def __init__(self) -> None:
+        if hasattr(os, "memfd_create"):
+            self._receipts, self._words = make_receipts()
+
+    def __call__(self, frames: Frames) -> str:
+        if not hasattr(os, "memfd_create"):
+            return "no shared memory"
+        side, far_side = socket.socketpair()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with side, far_side, theirs:
+            side.setblocking(False)
+            lender = creditor.Creditor(side)
+            socket.send_fds(far_side, [sidechannel.RECORD.pack(sidechannel.RECEIPTS, 0)], [self._receipts])
+            lender.take_in()
+            lanes = Lanes(lambda descriptor: None)
+            lanes.add(ours, lender)
+            came = 0
+            for frame in frames[:8]:
+                with contextlib.suppress(BrokenPipeError):  # an empty packet is its end
+                    theirs.send(frame[:4096])
+                came += timed(lanes.take) is not None
+            lanes.close()
+            lender.cut()
+        written = [index for index, word in enumerate(self._words) if word] if came else []
+        self._words[TAKEN] = self._words[ASLEEP] = 0
+        for index in written:
+            self._words[index] = 0
+        if written and not (written[0] == TAKEN and len(written) <= came):
+            raise Violation(f"receipts at {written} for {came} packets")
+        return f"{came} came, {len(written)} receipts"
 
 
 class _Account:
@@ -240,6 +278,7 @@ TARGETS: dict[str, Callable[[], Callable[[Frames], str]]] = {
     "borrowed": Borrowed,
     "segment": lambda: segment,
     "records": lambda: records,
+    "lane": Lane,
     "claims": lambda: claims,
     "layout": lambda: layout,
 }
@@ -256,13 +295,26 @@ def corpus() -> dict[str, list[Frames]]:
     single = struct.Struct("<8sQQ").pack(b"npt-shm\x01", 4096, 1).ljust(64, b"\0") + struct.pack("<2Q", 7, 4096)
     words = [_WORD.pack(word) for word in (1, 2, 3, 4, 2 | 2**63, 3 | 2**63, 1 | 2**63, 2**63, 2**63 - 1)]
     offers = [
-        sidechannel.RECORD.pack(what, number) for what in (sidechannel.OFFER, sidechannel.GONE) for number in (0, 1)
+        sidechannel.RECORD.pack(what, number)
+        for what in (sidechannel.OFFER, sidechannel.GONE, sidechannel.RECEIPTS)
+        for number in (0, 1)
+    ]
+    packets = [
+        HEAD.pack(after, generation, place) + b"metadata"
+        for after, generation, place in (
+            (0, 1, PLACES),
+            (0, 2, PLACES + 1),
+            (0, 3, WORDS - 1),
+            (9, 4, WORDS),
+            (0, 5, 1),
+        )
     ]
     return {
         "descriptor": [[entry + b"x"] for entry in entries] + [[value] for value in values],
         "borrowed": [values, values[::-1], [values[1]] * 3],
         "segment": [[geometry], [single], [single, bytes(HEADER)], [geometry[:60]]],
         "records": [offers, [b"".join(offers)], offers * 3, [*offers, offers[0][:5]]],
+        "lane": [packets, packets[::-1], [packets[0], b"", packets[1]], [packets[0][:10], *packets]],
         "claims": [words, [b"".join(words)] * 3, [words[1] + words[4], words[2] + words[7], *words], [b"x", *words]],
         "layout": [[b"", bytes(n), bytes(4096), bytes(m)] for n in (0, 5000) for m in (1, 4095)] + [[b"", b"xy"]],
     }
