@@ -187,6 +187,10 @@ class Decoder:
         except Exception as error:
             raise _unforeseen(error) from error
 
+    def shared_in(self, metadata: bytes) -> bytes | None:
+        """The descriptor in ``metadata`` that may be malformed, if it stands where our encoder writes it."""
+        return split_entry(self._envelopes.split(metadata)[1])[0]
+
     def _open(self, metadata: Buffer) -> tuple[Plan, Envelope | None, bytes | None]:
         if len(metadata) > self.limits.max_metadata_bytes:
             raise LimitExceeded.over("max_metadata_bytes", self.limits.max_metadata_bytes, len(metadata))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from .borrowing import Borrower
 from .channel import Channel, check_positive
 from .codec import Decoder, Plan
 from .cuts import join
+from .descriptor import MOST_PIECES
 from .endpoint import Endpoint
 from .envelope import Envelope
 from .errors import DecodeError
@@ -60,7 +62,11 @@ class Receiving(Endpoint):
         DecodeError if that cannot be read; what there is of the message is for the caller to drop.
         """
         channel = self._channel
-        plan, envelope, shared = self._decoder.open(metadata)
+        try:
+            plan, envelope, shared = self._decoder.open(metadata)
+        except DecodeError:
+            self._disown(metadata)
+            raise
         if plan.cut is not None:
             parts: list[Any] = self._collect_cut(plan, plan.cut, shared, buffer)
         elif shared is not None:
@@ -120,6 +126,13 @@ class Receiving(Endpoint):
                 return into
         found = f"{at} bytes" if frame is None else f"{at + len(frame)} or more"
         raise DecodeError.of("message", expected=f"{len(into)} bytes in {count} parts", found=found)
+
+    def _disown(self, metadata: bytes) -> None:
+        """Let go of what lies in shared memory of a message that is not accepted, or its sender would wait for that."""
+        shared = self._decoder.shared_in(metadata)
+        if shared is not None and self._borrower is not None:
+            with contextlib.suppress(DecodeError):
+                self._borrower.open(shared, MOST_PIECES)
 
     def _collect_shared(self, plan: Plan, shared: bytes, buffer: bytes | None) -> list[Any]:
         """All parts of a message, some of which lie in shared memory."""

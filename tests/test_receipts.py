@@ -155,10 +155,12 @@ def test_who_waits_for_memory_is_told(face, address, monkeypatch):
     assert number_of(consumer.recv(timeout=PATIENCE)) == 9
 
 
-def test_what_could_not_be_read_is_let_go_of(face, address):
+@pytest.mark.parametrize("by_lane", [True, False])
+def test_what_is_not_accepted_is_let_go_of(face, address, by_lane):
     producer = face.producer(bind=address, max_bytes=8 * SIZE)
     consumer = face.consumer(connect=address, limits=npt.Limits(max_dimensions=1))
-    meet(producer, consumer)
+    if by_lane:
+        meet(producer, consumer)
     for _ in range(50):
         producer.send(large(1).reshape(2, -1), timeout=PATIENCE)
         with pytest.raises(npt.LimitExceeded):
