@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
+from collections.abc import Hashable, Iterator
 
 from .errors import TransportError
 from .lanes import HEAD, MOST
 from .memory.receipts import ASLEEP, TAKEN, make_receipts
 from .memory.slots import Slot
 
-__all__ = ["Consignee"]
+__all__ = ["Consignee", "Consignees"]
 
 _SOME = 8  # messages held that are looked through each time; all are only if memory is wanted
 
@@ -96,3 +97,98 @@ class Consignee:
 
     def close(self) -> None:
         self.end.close()
+
+
+class Consignees:
+    """All of them that one sender has, by the reader that each is. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._all: dict[Hashable, Consignee] = {}
+        self.only: Consignee | None = None
+        """The one to whom everything goes."""
+        self._asleep = False
+        self._freed: list[Slot] = []
+        self.lost = 0
+        """Messages that were on a lane, and that nobody took."""
+
+    def add(self, reader: Hashable) -> Consignee | None:
+        """A new one; None if there is no memory for its receipts, or no descriptor: then ZeroMQ carries everything."""
+        try:
+            consignee = self._all[reader] = Consignee()
+        except (TransportError, OSError):
+            return None
+        consignee.sleeps(self._asleep)
+        return consignee
+
+    def choose(self, reader: Hashable | None) -> None:
+        """Everything goes to that one from now on; None: to nobody alone."""
+        self.only = self._all.get(reader)
+
+    def sleep(self, wanted: bool) -> bool:
+        """Have readers say by other means, too, that there are receipts, as somebody may wait for those; or do so no
+        more. True if they did not before: then those that are there already have to be looked for."""
+        if wanted is self._asleep:
+            return False
+        self._asleep = wanted
+        for consignee in self._all.values():
+            consignee.sleeps(wanted)
+        return wanted
+
+    # What receipts say
+
+    def collect(self) -> bool:
+        """Look at all of them; whether slots are free by that."""
+        before = len(self._freed)
+        for consignee in self._all.values():
+            self._freed += consignee.take_freed(all_of_them=True)
+        return len(self._freed) > before
+
+    def take_freed(self) -> list[Slot]:
+        """Slots that are free, by receipts or by their reader's end, since this was asked last."""
+        freed, self._freed = self._freed, []
+        return freed
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are on a lane."""
+        return sum(len(each.waiting) for each in self._all.values())
+
+    @property
+    def taken(self) -> int:
+        """Messages that were taken off the lanes of those who are here."""
+        return sum(each.taken for each in self._all.values())
+
+    def newest(self) -> Iterator[tuple[Hashable, int]]:
+        """Each reader, and the generation of the newest message that it took."""
+        return ((reader, consignee.newest()) for reader, consignee in self._all.items())
+
+    def holdings(self) -> Iterator[tuple[Hashable, list[Slot]]]:
+        """Each reader, and what it holds; None: what is on its lane."""
+        for reader, consignee in self._all.items():
+            yield reader, consignee.held
+            yield None, list(consignee.waiting)
+
+    # Their end
+
+    def give_up(self, reader: Hashable) -> None:
+        """It takes nothing more."""
+        consignee = self._all.get(reader)
+        if consignee is not None:
+            self._freed += consignee.take_freed(all_of_them=True)
+            left = consignee.give_up()
+            self._freed += left
+            self.lost += len(left)
+
+    def drop(self, reader: Hashable) -> None:
+        """It has gone, and holds nothing."""
+        self.give_up(reader)
+        consignee = self._all.pop(reader, None)
+        if consignee is not None:
+            self._freed += consignee.held
+            consignee.close()
+
+    def close(self) -> None:
+        self.only = None
+        for consignee in self._all.values():
+            consignee.close()
+        self._all.clear()

@@ -77,7 +77,7 @@ class Lender(Stock):
         with self._lock:
             self.look()
             waits = self._count_waiting() > self._claims.in_doubt()
-            return self.awaits() if self._readers.sleeps(waits) else waits
+            return self.awaits() if self._consignees.sleep(waits) else waits
 
     # Messages
 
@@ -112,7 +112,7 @@ class Lender(Stock):
         """Whether ``message``, which was stamped, went past ZeroMQ to the only reader there is; ``after``: what ZeroMQ
         carried last."""
         with self._lock:
-            consignee = self._readers.consignee
+            consignee = self._consignees.only
             if consignee is None or len(self._claims.waiting) + len(consignee.waiting) > AHEAD:
                 return False
             if not consignee.put(slot, after, message):
@@ -124,7 +124,7 @@ class Lender(Stock):
         """As :meth:`consign`, for an array of ``nbytes`` that was not stamped, whose metadata is ``start``, its entry
         and ``body``: how long that was, or 0."""
         with self._lock:
-            consignee, claims = self._readers.consignee, self._claims
+            consignee, claims = self._consignees.only, self._claims
             if consignee is None or len(claims.waiting) + len(consignee.waiting) > AHEAD:
                 return 0
             message = start + self.stamp_alone(slot, nbytes) + body

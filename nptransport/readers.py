@@ -13,10 +13,9 @@ import select
 import socket
 import struct
 from collections.abc import Iterable
-from typing import Any
 
-from .consignee import Consignee
-from .errors import AddressError, TransportError
+from .consignee import Consignees
+from .errors import AddressError
 from .folders import allowed_users, side_channel
 from .log import warn
 from .memory.segments import Segment
@@ -54,7 +53,6 @@ class _Reader:
         self.greeted = False
         self.rest = b""
         self.unsent: list[tuple[bytes, int | None]] = []
-        self.consignee: Consignee | None = None
         self.listens = False
         """Whether it takes messages off its lane."""
 
@@ -78,12 +76,8 @@ class Readers:
     ) -> None:
         self._name, self._claims = name, claims
         self._with_lanes = with_lanes
-        self.consignee: Consignee | None = None
-        """The only reader there is, if it listens on its lane."""
-        self.lost = 0
-        """Messages that were on a lane, and that nobody took."""
-        self._freed: list[Slot] = []
-        self._asleep = False
+        self.consignees = Consignees()
+        """Those to whom messages may go past ZeroMQ."""
         self._users = allowed_users()
         self._readers: dict[int, _Reader] = {}
         self._only: _Reader | None = None
@@ -113,61 +107,11 @@ class Readers:
 
     def attend(self, wanted: bool) -> None:
         """Have :attr:`news` tell of words, too; or do so no more."""
-        self.sleeps(wanted)
+        self.consignees.sleep(wanted)
         if wanted:
             self._news.register(self._words, select.EPOLLIN)
         else:
             self._news.unregister(self._words)
-
-    def sleeps(self, wanted: bool) -> bool:
-        """Have :attr:`words` tell of receipts, too, as somebody may wait for them; or do so no more. True if they did
-        not before: then those that are there already have to be looked for."""
-        if wanted is self._asleep:
-            return False
-        self._asleep = wanted
-        for reader in self._readers.values():
-            if reader.consignee is not None:
-                reader.consignee.sleeps(wanted)
-        return wanted
-
-    # What their receipts say
-
-    @property
-    def waiting(self) -> int:
-        """Messages that are on a lane."""
-        return sum(len(each.consignee.waiting) for each in self._readers.values() if each.consignee is not None)
-
-    @property
-    def taken(self) -> int:
-        """Messages that were taken off the lanes of those who are here."""
-        return sum(each.consignee.taken for each in self._readers.values() if each.consignee is not None)
-
-    def take_freed(self) -> list[Slot]:
-        """Slots that are free by what they say, or by their end, since this was asked last."""
-        freed, self._freed = self._freed, []
-        return freed
-
-    def _collect(self) -> bool:
-        before = len(self._freed)
-        for reader in self._readers.values():
-            if reader.consignee is not None:
-                self._freed += reader.consignee.take_freed(all_of_them=True)
-        return len(self._freed) > before
-
-    def report(self) -> None:
-        """Have the claims know how far readers are who do not claim."""
-        for reader in self._readers.values():
-            if reader.consignee is not None:
-                self._claims.reach(reader, reader.consignee.newest())
-
-    def consigned(self) -> dict[Any, list[Slot]]:
-        """What each reader holds that it need not claim; None: what is on the lanes."""
-        found: dict[Any, list[Slot]] = {}
-        for reader in self._readers.values():
-            if reader.consignee is not None:
-                found[reader] = reader.consignee.held
-                found.setdefault(None, []).extend(reader.consignee.waiting)
-        return found
 
     # What they say
 
@@ -177,7 +121,7 @@ class Readers:
             return False
         self._hearing = True
         try:
-            heard = self._with_lanes and self._collect()
+            heard = self.consignees.collect()
             if self._only is not None:  # as mostly: no need to ask who has spoken
                 return self._hear(self._only) or heard
             for descriptor, _ in self._words.poll(0):
@@ -212,8 +156,11 @@ class Readers:
             reader.greeted = True
             self._claims.join(reader, words[len(HELLO) : len(HELLO) + NAME])
             words = words[len(HELLO) + NAME :]
-            if self._with_lanes:
-                self._give_lane(reader)
+            consignee = self.consignees.add(reader) if self._with_lanes else None
+            if consignee is not None:
+                for what, descriptor in zip((RECEIPTS, LANE), consignee.to_hand_over, strict=True):
+                    self._tell(reader, RECORD.pack(what, 0), descriptor)
+                consignee.handed_over()
             self._find_consignee()
         if len(words) & 7:
             whole = len(words) & ~7
@@ -222,7 +169,7 @@ class Readers:
         for (word,) in _WORDS.iter_unpack(words):
             if word == LEAVE:
                 claims.leave(reader)
-                self._lose_what_waits(reader)
+                self.consignees.give_up(reader)
                 self._find_consignee()
             elif word == LISTENS:
                 reader.listens = True
@@ -242,37 +189,15 @@ class Readers:
         self._words.unregister(descriptor)
         self._news.unregister(descriptor)
         reader.connection.close()
-        if reader.consignee is not None:
-            self._lose_what_waits(reader)
-            self._freed += reader.consignee.held
-            reader.consignee.close()
+        self.consignees.drop(reader)
         if reader.greeted:
             self._claims.gone(reader)
             self._find_consignee()
 
-    def _lose_what_waits(self, reader: _Reader) -> None:
-        """It takes nothing more off its lane."""
-        if reader.consignee is not None:
-            self._freed += reader.consignee.take_freed(all_of_them=True)
-            left = reader.consignee.give_up()
-            self._freed += left
-            self.lost += len(left)
-
-    def _give_lane(self, reader: _Reader) -> None:
-        try:
-            reader.consignee = Consignee()
-        except (TransportError, OSError):  # no memory, or no descriptors: the socket carries all
-            return
-        reader.consignee.sleeps(self._asleep)
-        for what, descriptor in zip((RECEIPTS, LANE), reader.consignee.to_hand_over, strict=True):
-            self._tell(reader, RECORD.pack(what, 0), descriptor)
-        reader.consignee.handed_over()
-
     def _find_consignee(self) -> None:
         present = self._claims.present()
-        self.consignee = None
-        if len(present) == 1 and isinstance(present[0], _Reader) and present[0].listens:
-            self.consignee = present[0].consignee
+        alone = present[0] if len(present) == 1 else None
+        self.consignees.choose(alone if isinstance(alone, _Reader) and alone.listens else None)
 
     # Who comes, and what they are told
 
@@ -350,11 +275,9 @@ class Readers:
                 if descriptor is not None:
                     os.close(descriptor)
             reader.connection.close()
-            if reader.consignee is not None:
-                reader.consignee.close()
         self._readers.clear()
         self._only = None
-        self.consignee = None
+        self.consignees.close()
         self._claims = Claims()  # or the memory that it tells of would be kept
         self._words.close()
 

@@ -55,6 +55,7 @@ class Stock:
         self.nbytes = 0
         """Bytes of messages that have been sent and are not free again, without those that are exempt."""
         self._readers = Readers(name, folder, self.identity, self._claims, with_lanes=with_lanes)
+        self._consignees = self._readers.consignees
 
     @property
     def descriptor(self) -> int:
@@ -69,16 +70,16 @@ class Stock:
     @property
     def lost(self) -> int:
         """Messages that went to readers who died before they had them."""
-        return self._lost + self._claims.lost + self._readers.lost
+        return self._lost + self._claims.lost + self._consignees.lost
 
     @property
     def fetched(self) -> int:
         """Messages that somebody has got; lower again when one has gone."""
-        return self._claims.claimed + self._readers.taken
+        return self._claims.claimed + self._consignees.taken
 
     def _count_waiting(self) -> int:
         """Messages that nobody has got."""
-        return len(self._claims.waiting) + self._readers.waiting
+        return len(self._claims.waiting) + self._consignees.waiting
 
     def is_far_ahead(self, nbytes: int, waits: int) -> bool:
         """Whether a message of ``nbytes``, for which there have been ``waits``, should wait for those before it to be
@@ -104,14 +105,14 @@ class Stock:
                 slot = self._slots.pop(nbytes) or self._grow(nbytes)
             while slot is not None and not self._renew(slot):
                 slot = self._slots.pop(nbytes) or self._grow(nbytes)
-            if self._readers.sleeps(slot is None):
+            if self._consignees.sleep(slot is None):
                 return self.take(nbytes)
             return slot
 
     def take_now(self, nbytes: int) -> Slot | None:
         """As :meth:`take`, if that needs no thought."""
         with self._lock:
-            consignee, waiting = self._readers.consignee, len(self._claims.waiting)
+            consignee, waiting = self._consignees.only, len(self._claims.waiting)
             if consignee is not None:
                 for slot in consignee.take_freed():
                     self._take_back(slot)
@@ -175,7 +176,8 @@ class Stock:
                 self._disconnects = self._peers.disconnects
                 self._claims.suspect()
         if self._claims.in_doubt():
-            self._readers.report()
+            for reader, generation in self._consignees.newest():
+                self._claims.reach(reader, generation)
             self._claims.settle(count)
             self._sort_in()
 
@@ -184,7 +186,7 @@ class Stock:
             self.nbytes -= slot.used
             slot.stamp_memory(0, 0)  # nobody is to find that message any more
             self._slots.push(slot)
-        for slot in self._readers.take_freed():
+        for slot in self._consignees.take_freed():
             self._take_back(slot)
 
     def _take_back(self, slot: Slot) -> None:
@@ -205,7 +207,7 @@ class Stock:
             self._listen()
             parts = []
             holdings = self._claims.holdings()
-            for reader, slots in self._readers.consigned().items():
+            for reader, slots in self._consignees.holdings():
                 holdings.setdefault(reader, []).extend(slots)
             for reader, slots in holdings.items():
                 if not slots:

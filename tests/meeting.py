@@ -25,7 +25,7 @@ def number_of(payload):
 
 def lane_of(producer):
     producer._lender.look()
-    return producer._lender._readers.consignee
+    return producer._lender._consignees.only
 
 
 def meet(producer, consumer):

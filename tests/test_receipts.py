@@ -188,7 +188,7 @@ def test_what_was_on_the_lane_of_the_dead_is_counted(address, spawn):
         wait_until(lambda: producer.statistics().connections == 1)
         producer.send(large(1))
         assert child.hear() == "listens"
-        wait_until(lambda: producer._lender.look() or producer._lender._readers.consignee)
+        wait_until(lambda: producer._lender.look() or producer._lender._consignees.only)
         for number in range(6):
             producer.send(large(number))
         child.say()
@@ -208,7 +208,7 @@ def test_without_memory_for_receipts_the_socket_carries_everything(face, address
         producer.send(large(number))
         assert number_of(consumer.recv(timeout=PATIENCE)) == number
     producer._lender.look()
-    assert producer._lender._readers.consignee is None
+    assert producer._lender._consignees.only is None
 
 
 def test_slots_without_a_place_go_by_the_socket(face, address, monkeypatch):
