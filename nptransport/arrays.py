@@ -16,6 +16,10 @@ Buffer = bytes | memoryview
 Order = Literal["C", "F"]
 _BYTE = np.dtype("u1")
 
+# DLDeviceType of dlpack.h: what NumPy reads (the CPU's memory, and that which CUDA and ROCm share with it), and others.
+_READABLE = {1, 3, 11, 13}
+_DEVICES = {2: "cuda", 4: "opencl", 7: "vulkan", 8: "metal", 10: "rocm", 14: "oneapi"}
+
 
 class Layout:
     """What a receiver has to know to rebuild one array from its part, checked once and used for many parts."""
@@ -133,16 +137,18 @@ def flat_bytes(array: np.ndarray[Any, Any], order: Order) -> Buffer:
 def as_array(value: Any) -> np.ndarray[Any, Any] | None:
     """``value`` as an array that shares its memory, or None if it does not offer any.
 
-    Takes what exports the buffer protocol, ``__array_interface__`` or DLPack on the CPU.
+    Takes what exports the buffer protocol, ``__array_interface__`` or DLPack on the CPU. EncodeError for what lies in
+    the memory of another device.
     """
     if isinstance(value, np.ndarray):
         return value
     try:
         return np.asarray(memoryview(value))
-    except (TypeError, ValueError, NotImplementedError):
-        pass  # no buffer, or one in a format that NumPy does not read
+    except (TypeError, ValueError, NotImplementedError, BufferError):
+        pass  # no buffer, none on the CPU, or one in a format that NumPy does not read
     if hasattr(value, "__array_interface__"):
         return np.asarray(value)
+    _check_device(value)
     if hasattr(value, "__dlpack__"):
         try:
             return np.from_dlpack(value)
@@ -151,6 +157,24 @@ def as_array(value: Any) -> np.ndarray[Any, Any] | None:
                 return _from_array_method(value, error)
             raise EncodeError.at("", f"{type(value).__name__}: {error}") from error
     return None
+
+
+def _check_device(value: Any) -> None:
+    """EncodeError if ``value`` says that it lies where the CPU cannot read it."""
+    try:
+        if hasattr(value, "__dlpack_device__"):
+            kind, index = map(int, value.__dlpack_device__())
+            where = None if kind in _READABLE else f"{_DEVICES.get(kind, f'device type {kind}')}:{index}"
+        else:
+            where = "cuda" if hasattr(value, "__cuda_array_interface__") else None
+    except Exception:  # noqa: BLE001 - as below, any library's own; what it is, shows when it is read
+        return
+    if where is not None:
+        raise EncodeError.at(
+            "",
+            f"{type(value).__name__} lies in the memory of {where}; copy it to the CPU first "
+            "(PyTorch: value.cpu(), JAX: jax.device_get(value), CuPy: value.get())",
+        )
 
 
 def _from_array_method(value: Any, refusal: Exception) -> np.ndarray[Any, Any]:

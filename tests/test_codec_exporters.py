@@ -101,3 +101,54 @@ def test_mapped_memory():
 def test_bytes_stay_bytes():
     assert npt.decode(npt.encode(b"ab")) == b"ab"
     assert type(npt.decode(npt.encode(b"ab"))) is bytes
+
+
+class OnDevice:
+    """What lies somewhere else, as a tensor on a GPU does."""
+
+    def __init__(self, kind: int) -> None:
+        self.kind = kind
+
+    def __buffer__(self, flags: int) -> memoryview:
+        raise BufferError("only defined for CPU buffers")
+
+    def __dlpack__(self, **options: object) -> object:
+        raise AssertionError("asked for it")
+
+    def __array__(self, **options: object) -> np.ndarray:
+        raise AssertionError("copied without a word")
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.kind, 1
+
+
+class OfNumba:
+    """An array of numba.cuda's, which has no DLPack."""
+
+    def __init__(self) -> None:
+        self.__cuda_array_interface__ = {"shape": (2,), "typestr": "<f4", "data": (1, False), "version": 3}
+
+
+@pytest.mark.parametrize(
+    ("value", "where"), [(OnDevice(2), "cuda:1"), (OnDevice(99), "device type 99:1"), (OfNumba(), "cuda")]
+)
+def test_what_lies_on_another_device_is_refused_and_what_to_do_is_said(value, where):
+    with pytest.raises(npt.EncodeError, match=f"in the memory of {where}; copy it to the CPU first") as caught:
+        npt.encode({"frames": [value]})
+    assert caught.value.path == "payload['frames'][0]"
+
+
+@pytest.mark.parametrize("kind", [3, 11, 13])
+def test_memory_that_a_device_shares_with_the_cpu_is_read(kind):
+    class Pinned(Capsule):
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return kind, 0
+
+        def __dlpack__(self, **options: object) -> object:
+            asked.append(kind)
+            raise BufferError("not by this test")
+
+    asked: list[int] = []
+    with pytest.raises(npt.EncodeError, match="not by this test"):
+        npt.encode(Pinned(np.ones(3)))
+    assert asked == [kind]

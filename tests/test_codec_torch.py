@@ -42,6 +42,15 @@ def test_a_tensor_without_memory_is_refused():
         npt.encode(torch.zeros(2, device="meta"))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("options", [{}, {"requires_grad": True}, {"dtype": torch.bfloat16}], ids=str)
+def test_a_tensor_on_a_gpu_is_refused_and_what_to_do_is_said(options):
+    with pytest.raises(
+        npt.EncodeError, match=r"lies in the memory of cuda:0; copy it to the CPU"
+    ):
+        npt.encode([torch.zeros(2, device="cuda", **options)])
+
+
 def test_a_tensor_is_no_key():
     with pytest.raises(npt.EncodeError, match="as a key"):
         npt.encode({torch.zeros(2): 1})
