@@ -42,11 +42,12 @@ class Receiving(Endpoint):
     """What all endpoints that receive have in common."""
 
     _decoder: Decoder
+    _warm: Leases | None = None
+    """Buffers for what comes in parts, once some has come."""
 
     def _set_up_receiving(self, channel: Channel, limits: Limits, number: bytes = bytes(8)) -> None:
         self._channel = channel
         self._decoder = Decoder(limits)
-        self._warm: Leases | None = None
         self._borrower = Borrower(str(channel), channel.folders, number, channel.lanes) if channel.folders else None
 
     def _stop_borrowing(self) -> None:
