@@ -63,7 +63,9 @@ class Receiving(Endpoint):
         channel = self._channel
         plan, envelope, shared = self._decoder.open(metadata)
         if plan.cut is not None:
-            parts: list[Any] = self._collect_cut(plan, plan.cut, shared, buffer)
+            if shared is not None:
+                raise DecodeError.of("message", expected="buffers that are cut, or lie elsewhere", found="both")
+            parts: list[Any] = self._collect_cut(plan, plan.cut, buffer)
         elif shared is not None:
             parts = self._collect_shared(plan, shared, buffer)
         elif buffer is not None:
@@ -82,14 +84,14 @@ class Receiving(Endpoint):
         nbytes += len(metadata) + (plan.nbytes if plan.alone else sum(map(len, parts)))
         return Letter(plan, parts, topic, envelope, nbytes)
 
-    def _collect_cut(self, plan: Plan, cut: list[int], shared: bytes | None, buffer: bytes | None) -> list[Any]:
+    def _collect_cut(self, plan: Plan, cut: list[int], buffer: bytes | None) -> list[Any]:
         """All buffers of a message some of which are cut: each of those in warm memory of ours."""
-        if shared is not None or buffer is not None:
-            raise DecodeError.of("message", expected="buffers that are cut, or lie elsewhere", found="both")
+        channel = self._channel
+        if buffer is not None:
+            return join([buffer, *channel.take(0, True)], cut)
         if self._warm is None:
             keep_freed_memory()
             self._warm = Leases(_POOL)
-        channel = self._channel
         buffers: list[Any] = []
         for layout, count in zip(plan.layouts, cut, strict=True):
             if count > 1 and layout.nbytes is not None:
