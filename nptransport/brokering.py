@@ -18,6 +18,7 @@ from .channel import Channel, check_positive
 from .codec import BareDecoder, Encoder
 from .connections import refused
 from .curve import Curve
+from .cuts import most_parts
 from .ending import close_at_end
 from .errors import AddressError, DecodeError, LimitExceeded, Timeout
 from .limits import DEFAULT_LIMITS, Limits
@@ -219,7 +220,7 @@ class Brokering:
     def _frames(self, channel: Channel, nbytes: int) -> tuple[list[Any], int]:
         if not channel.more:
             return [], nbytes
-        most = self._limits.max_parts + 1
+        most = most_parts(self._limits) + 1
         frames = channel.take(most, False)
         nbytes += sum(map(len, frames))
         if len(frames) > most:

@@ -21,7 +21,7 @@ import numpy as np
 
 from . import packing
 from .arrays import Buffer, describe_array
-from .cuts import join, read_cut
+from .cuts import join, read_cut, slices
 from .descriptor import KEY, split_entry
 from .envelope import ENTRY_SIZE, Envelope, EnvelopeReader, read_envelope
 from .errors import DecodeError, EncodeError, LimitExceeded
@@ -33,6 +33,7 @@ __all__ = [
     "Decoder",
     "Encoder",
     "Plan",
+    "cut_frames",
     "decode",
     "encode",
     "is_topic",
@@ -322,6 +323,12 @@ def with_entry(metadata: Buffer, entry: bytes, *, bare: bool = False) -> bytes:
     or are cut; with the entry first if it is ``bare``, without an envelope."""
     at = BODY if bare else BODY + ENTRY_SIZE
     return b"%c%b%b%b" % (metadata[0] + 1, bytes(metadata[1:at]), entry, bytes(metadata[at:]))
+
+
+def cut_frames(frames: list[Buffer], *, bare: bool = False) -> list[Buffer]:
+    """``frames`` with each large buffer in parts, and with metadata that says so; as they are if none is large."""
+    entry, parts = slices(frames[1:])
+    return frames if entry is None else [with_entry(frames[0], entry, bare=bare), *parts]
 
 
 def without_shared(metadata: bytes) -> bytes:

@@ -18,12 +18,18 @@ from .arrays import Buffer
 from .errors import DecodeError, LimitExceeded
 from .limits import Limits
 
-__all__ = ["KEY", "LARGEST", "cut", "cut_entry", "join", "read_cut"]
+__all__ = ["KEY", "LARGEST", "MAPPED", "cut", "cut_entry", "join", "most_parts", "read_cut", "slices"]
 
 KEY = "cut"
-LARGEST = 2**24  # bytes of a buffer that is sent in one part
+LARGEST = 2**24  # bytes of a buffer that a producer, with many on their way, sends in one part
+MAPPED = 2**25  # and of one that others do: glibc keeps the memory of those, and to put parts together is one copy more
 _PART = 2**22  # bytes of each part otherwise; the last is shorter
 _MIB = 2**20
+
+
+def most_parts(limits: Limits) -> int:
+    """Parts that the buffers of one message may come in."""
+    return limits.max_parts + limits.max_total_bytes // _MIB  # whoever cuts makes no smaller parts, but for the last
 
 
 def read_cut(value: Any, buffers: int, limits: Limits) -> list[int]:
@@ -32,7 +38,7 @@ def read_cut(value: Any, buffers: int, limits: Limits) -> list[int]:
         raise DecodeError.of(KEY, expected=f"{buffers} numbers of parts", found=f"{value!r:.80}")
     if min(value, default=1) < 1:
         raise DecodeError.of(KEY, expected="numbers of parts, each at least 1", found=f"{value!r:.80}")
-    most = limits.max_parts + limits.max_total_bytes // _MIB  # whoever cuts makes no smaller parts, but for the last
+    most = most_parts(limits)
     if sum(value) > most:
         raise LimitExceeded.over("max_parts", most, sum(value))
     return value
@@ -51,7 +57,24 @@ def cut_entry(frames: Sequence[Buffer]) -> bytes | None:
     large enough to be cut."""
     if max(map(len, frames[1:]), default=0) <= LARGEST:
         return None
-    counts = [-(-len(frame) // _PART) if len(frame) > LARGEST else 1 for frame in frames[1:]]
+    return _entry([-(-len(frame) // _PART) if len(frame) > LARGEST else 1 for frame in frames[1:]])
+
+
+def slices(buffers: Sequence[Buffer]) -> tuple[bytes | None, Sequence[Buffer]]:
+    """As :func:`cut_entry`, for buffers above ``MAPPED``; and ``buffers`` with these in parts, each of which is to be
+    copied or lent for itself."""
+    if max(map(len, buffers), default=0) <= MAPPED:
+        return None, buffers
+    cut = [_slice(buffer) if len(buffer) > MAPPED else [buffer] for buffer in buffers]
+    return _entry([len(parts) for parts in cut]), [part for parts in cut for part in parts]
+
+
+def _slice(buffer: Buffer) -> list[Buffer]:
+    view = memoryview(buffer)
+    return [view[at : at + _PART] for at in range(0, len(view), _PART)]
+
+
+def _entry(counts: list[int]) -> bytes:
     return packing.pack(KEY) + packing.pack(counts)
 
 

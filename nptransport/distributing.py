@@ -346,13 +346,11 @@ class Distributor:
 
 
 def _views(outlet: Outlet, parts: list[Any]) -> list[Any]:
-    """``parts``: of large ones views, which count as waiting for ``outlet`` until they have left."""
-    frames: list[Any] = []
-    message = 1
-    for frame in parts:
-        if isinstance(frame, np.ndarray):
-            frames.append(outlet.waiting.view(frame, message))
+    """``parts``: of large ones views, which count as waiting for ``outlet`` until they have left; the message counts
+    until the last of them has."""
+    frames, message = list(parts), 1
+    for index in reversed(range(len(parts))):
+        if isinstance(parts[index], np.ndarray):
+            frames[index] = outlet.waiting.view(parts[index], message)
             message = 0
-        else:
-            frames.append(frame)
     return frames

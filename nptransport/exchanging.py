@@ -30,7 +30,7 @@ class Exchanging(Receiving):
         self._lender: Lender | None = None
         self._borrower = Borrower(str(channel), channel.folders, reader_name(identity)) if channel.folders else None
         self._channel, self._decoder = channel, BareDecoder(limits)
-        self._parcels = Parcels(limits, max_bytes, channel.on_release)
+        self._parcels = Parcels(limits, max_bytes, channel.on_release, cuts=not channel.within_process)
         if channel.is_shared:
             try:
                 self._lender = Lender(str(channel), channel.folders[0], max_bytes, None, keep=_KEPT)

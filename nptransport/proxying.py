@@ -11,12 +11,13 @@ import zmq
 from .addresses import Addresses
 from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
 from .channel import Channel
-from .codec import without_shared
+from .codec import Plan, without_shared
 from .connections import refused
 from .curve import Curve
 from .errors import DecodeError
 from .limits import DEFAULT_LIMITS, Limits
 from .listening import Listening
+from .memory.allocator import keep_freed_memory
 from .protocol.program import Parcel, check_topic
 from .protocol.relay import Line, Relay
 from .protocol.statistics import ProxyStatistics
@@ -176,6 +177,12 @@ class Proxying(Broadcasting, Listening):
             self._distributor.distribute(line, parcel)
         if self._retain:
             self._distributor.retain(line, parcel)
+
+    def _collect_cut(self, plan: Plan, cut: list[int], buffer: bytes | None) -> list[Any]:
+        """The parts as they came: they are put together where they are read."""
+        keep_freed_memory()
+        parts = self._channel.take(plan.count, False)
+        return parts if buffer is None else [buffer, *parts]
 
     def _parcel(self, line: Line, metadata: bytes, letter: Letter) -> Parcel:
         frames: list[Any] = [without_shared(metadata)]

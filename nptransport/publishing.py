@@ -10,7 +10,7 @@ import zmq
 
 from .addresses import Addresses
 from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
-from .codec import with_entry
+from .codec import cut_frames, with_entry
 from .connections import refused
 from .curve import Curve
 from .endpoint import Endpoint
@@ -129,14 +129,17 @@ class Publishing(Broadcasting, Endpoint):
 
     def _publish_any(self, topic: Topic, payload: Any, copy: bool, now: float) -> SendHandle | None:
         distributor = self._distributor
+        lender = None if topic.plain else distributor.lender
         frames = self._program.pack(topic, payload, now)
+        if lender is None and not self._channel.within_process:  # there the very memory is handed over
+            frames = cut_frames(frames)
         nbytes = sum(map(len, frames))
         handle = None if copy else SendHandle()
         content = nbytes - len(frames[0])
         if content <= self._distributor.small:
             parcel = Parcel(topic.name, frames, 0)
-        elif distributor.lender is not None and not topic.plain:
-            shared = self._share(distributor.lender, topic, frames, content)
+        elif lender is not None:
+            shared = self._share(lender, topic, frames, content)
             handle = FREE if handle is not None else None
             if shared is None:
                 distributor.refuse_all(topic)

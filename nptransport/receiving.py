@@ -44,11 +44,12 @@ class Receiving(Endpoint):
     """What all endpoints that receive have in common."""
 
     _decoder: Decoder
+    _warm: Leases | None = None
+    """Buffers for what comes in parts, once some has come."""
 
     def _set_up_receiving(self, channel: Channel, limits: Limits, number: bytes = bytes(8)) -> None:
         self._channel = channel
         self._decoder = Decoder(limits)
-        self._warm: Leases | None = None
         self._borrower = Borrower(str(channel), channel.folders, number, channel.lanes) if channel.folders else None
 
     def _stop_borrowing(self) -> None:
@@ -68,7 +69,9 @@ class Receiving(Endpoint):
             self._disown(metadata)
             raise
         if plan.cut is not None:
-            parts: list[Any] = self._collect_cut(plan, plan.cut, shared, buffer)
+            if shared is not None:
+                raise DecodeError.of("message", expected="buffers that are cut, or lie elsewhere", found="both")
+            parts: list[Any] = self._collect_cut(plan, plan.cut, buffer)
         elif shared is not None:
             parts = self._collect_shared(plan, shared, buffer)
         elif buffer is not None:
@@ -87,14 +90,14 @@ class Receiving(Endpoint):
         nbytes += len(metadata) + (plan.nbytes if plan.alone else sum(map(len, parts)))
         return Letter(plan, parts, topic, envelope, nbytes)
 
-    def _collect_cut(self, plan: Plan, cut: list[int], shared: bytes | None, buffer: bytes | None) -> list[Any]:
+    def _collect_cut(self, plan: Plan, cut: list[int], buffer: bytes | None) -> list[Any]:
         """All buffers of a message some of which are cut: each of those in warm memory of ours."""
-        if shared is not None or buffer is not None:
-            raise DecodeError.of("message", expected="buffers that are cut, or lie elsewhere", found="both")
+        channel = self._channel
+        if buffer is not None:
+            return join([buffer, *channel.take(0, True)], cut)
         if self._warm is None:
             keep_freed_memory()
             self._warm = Leases(_POOL)
-        channel = self._channel
         buffers: list[Any] = []
         for layout, count in zip(plan.layouts, cut, strict=True):
             if count > 1 and layout.nbytes is not None:

@@ -25,6 +25,7 @@ LARGEST, PART = 100_000, 30_000
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     monkeypatch.setattr(cuts, "LARGEST", LARGEST)
+    monkeypatch.setattr(cuts, "MAPPED", LARGEST)
     monkeypatch.setattr(cuts, "_PART", PART)
 
 
@@ -46,6 +47,14 @@ def test_what_is_cut_can_be_joined(sizes):
     counts = cuts.read_cut(value, len(sizes), npt.Limits())
     assert [bytes(buffer) for buffer in cuts.join(parts[1:], counts)] == frames[1:]
     assert max(map(len, parts)) <= LARGEST
+
+
+@given(st.lists(st.integers(0, 5 * LARGEST), max_size=4))
+def test_slices_are_what_is_cut(sizes):
+    buffers = [numbered(size).tobytes() for size in sizes]
+    entry, parts = cuts.slices(buffers)
+    assert entry == cuts.cut_entry([b"metadata", *buffers])
+    assert [bytes(part) for part in parts] == [bytes(part) for part in cuts.cut(buffers)]
 
 
 def test_a_part_keeps_the_very_object_that_it_was_cut_from():

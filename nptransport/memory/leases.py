@@ -99,7 +99,7 @@ class Readings:
         """Called, from any thread, when a view has come back."""
 
     def view(self, lease: Lease, messages: int) -> memoryview:
-        """A view on ``lease``, counted until nobody holds it; as so many ``messages``: 1 for the first of each."""
+        """A view on ``lease``, counted until nobody holds it; as so many ``messages``: 1 for one part of each."""
         view = lease.data
         key = id(view)  # not the reference itself, which hashes as its view, and that cannot
         with self._lock:

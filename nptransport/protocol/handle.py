@@ -15,6 +15,7 @@ class SendHandle:
 
     def __init__(self) -> None:
         self._left = 0
+        self._lock = threading.RLock()  # a view may be released by whatever thread drops it, even inside this class
         self._free: threading.Event | None = None
 
     @property
@@ -34,8 +35,8 @@ class SendHandle:
         return self._release
 
     def _release(self) -> None:
-        # Always called by the one thread of pyzmq's that hears from libzmq.
-        self._left -= 1
+        with self._lock:
+            self._left -= 1
         if self._left == 0 and self._free is not None:
             self._free.set()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..codec import Encoder
+from ..codec import Encoder, cut_frames
 from ..limits import Limits
 from ..memory.pool import InFlight
 
@@ -32,13 +32,18 @@ class Parcel(NamedTuple):
 
 
 class Parcels:
-    """Makes parcels; their large arrays are copies, so that the caller's are free at once."""
+    """Makes parcels; their large arrays are copies, so that the caller's are free at once.
+
+    Args:
+        cuts: whether large buffers go in several parts.
+    """
 
     unshared = 0
     """Large payloads for which there was no shared memory."""
 
-    def __init__(self, limits: Limits, max_bytes: int, on_release: Callable[[], None]) -> None:
+    def __init__(self, limits: Limits, max_bytes: int, on_release: Callable[[], None], *, cuts: bool = False) -> None:
         self._encoder = Encoder(limits)
+        self._cuts = cuts
         self.in_flight = InFlight(max_bytes, on_release)
 
     def pack(self, payload: Any, *, keep: bool) -> Parcel:
@@ -51,6 +56,8 @@ class Parcels:
         return self._stow(frames, sum(map(len, frames)), keep)
 
     def _stow(self, frames: list[Any], nbytes: int, keep: bool) -> Parcel:
+        if self._cuts:
+            frames = cut_frames(frames, bare=True)
         copied: list[Any] = frames
         if nbytes > SMALL or keep:
             for index in range(1, len(frames)):
