@@ -46,7 +46,7 @@ MESSAGES: dict[str, Any] = {
     "dtype-datetime64": ("times with a unit, and none (NaT)", np.array(["2024-02-29", "NaT"], "<M8[D]")),
     "dtype-datetime64-multiple": ("times in multiples of a unit", np.array([3], "<i8").view("<M8[25us]")),
     "dtype-timedelta64": ("durations, big-endian", np.array([-5], ">m8[ns]")),
-    "dtype-timedelta64-generic": ("durations without a unit", np.array([7], "<m8")),
+    "dtype-timedelta64-generic": ("durations without a unit", np.array([7], "<i8").view("<m8")),
     "dtype-bytes": ("byte strings of one length, filled with zeros", np.array([b"abc", b"", b"a\x00b"], "|S3")),
     "dtype-text": ("texts of one length, filled with zeros", np.array(["é", "", "\U0001f600b"], "<U2")),
     "dtype-text-big-endian": ("big-endian texts", np.array(["é"], ">U2")),
