@@ -21,6 +21,7 @@ __all__ = ["Arrival", "Latest"]
 
 _ERRORS = 16  # kept for the reader; all are counted
 _BATCH = 256  # messages between two words to the reader
+_SECONDS = 0.01  # and the same in time, as large arrays that come in parts take some to be put together
 
 
 Arrival = tuple[Letter, Stream]
@@ -58,17 +59,19 @@ class Latest:
         self._tell()
 
     def _work(self) -> bool:
+        begun = time.monotonic()
         with self.lock:
-            news = self._backlog.look(time.monotonic())
-        for _ in range(_BATCH):
+            news = self._backlog.look(begun)
+        for taken in range(1, _BATCH + 1):
             first = self._channel.try_receive()
             if first is None:
                 break
             news = True
             with self.lock:
                 self._sort_in(first)
-        else:
-            self._service.wake()  # there may be more
+            if taken == _BATCH or time.monotonic() - begun >= _SECONDS:
+                self._service.wake()  # there may be more
+                break
         self._watch()
         if news:
             self._tell()

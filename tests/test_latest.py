@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
 
@@ -11,6 +12,7 @@ import zmq
 from faces import PATIENCE, address_fixture, face_fixture, knows, spawn_fixture, wait_until, wire_fixture  # noqa: F401
 
 import nptransport as npt
+from nptransport import latest
 from nptransport.protocol.program import Program
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads memory sizes from /proc")
@@ -254,3 +256,24 @@ def test_a_message_without_a_time_is_never_too_old(face, address):
 def test_an_age_that_nothing_has(face, address, max_age):
     with pytest.raises(ValueError, match="max_age"):
         face.subscriber(connect=address.replace(":0", ":5"), max_age=max_age)
+
+
+def test_the_reader_is_told_however_long_the_row_of_messages_is(monkeypatch):
+    """Each takes time: none of them is to wait until 256 have been taken."""
+    monkeypatch.setattr(latest, "_SECONDS", 0)
+    taken, told, begun = [], [], []
+    woken, waker = socket.socketpair()
+
+    class Busy:
+        descriptor = woken.fileno()
+
+        def try_receive(self):
+            return b"one more" if begun else None
+
+    with woken, waker:
+        thread = latest.Latest(Busy(), taken.append, lambda *_: None, lambda: None)
+        thread.listen(lambda: told.append(len(taken)), True)
+        begun.append(True)
+        wait_until(lambda: len(told) > 4)
+        thread.stop()
+    assert np.all(np.diff(told[:5]) <= 1)
