@@ -45,9 +45,7 @@ def test_a_tensor_without_memory_is_refused():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("options", [{}, {"requires_grad": True}, {"dtype": torch.bfloat16}], ids=str)
 def test_a_tensor_on_a_gpu_is_refused_and_what_to_do_is_said(options):
-    with pytest.raises(
-        npt.EncodeError, match=r"lies in the memory of cuda:0; copy it to the CPU"
-    ):
+    with pytest.raises(npt.EncodeError, match=r"lies in the memory of cuda:0; copy it to the CPU"):
         npt.encode([torch.zeros(2, device="cuda", **options)])
 
 

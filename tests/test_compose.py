@@ -19,6 +19,27 @@ BUILD = 900.0  # seconds to make the image where nothing of it is there yet
 KILLED = 137
 SHORT = 12  # digits of a container's id that are its host name, too
 
+WITHIN_LIMIT = """
+import numpy as np
+import nptransport as npt
+
+frame = np.ones(16_000_000, np.uint8)
+with (
+    npt.Consumer(bind="shm:///run/nptransport/limited") as consumer,
+    npt.Producer(connect=consumer.address, max_bytes=2**30) as producer,
+):
+    held = []
+    try:
+        while True:
+            producer.send(frame, timeout=10)
+            held.append(consumer.recv(timeout=10))
+    except npt.TransportError as error:
+        print(f"{len(held)} held: {error}")
+    held.clear()
+    producer.send(frame, timeout=10)
+    print("goes on:", consumer.recv(timeout=10).sum())
+"""
+
 pytestmark = pytest.mark.docker
 
 
@@ -118,3 +139,15 @@ def test_nothing_is_lost_with_a_worker(project: Project) -> None:
     assert re.search(r"detector-1 .* checked [1-9]\d* frames, missed 0", logs), logs
     assert re.search(r"subscriber-1 .* checked [1-9]\d* frames", logs), logs
     assert "Traceback" not in logs
+
+
+def test_a_memory_limit_is_an_error_and_no_kill(project: Project) -> None:
+    image = project.compose("config", "--images", "client").split()[0]
+    limit = ["--memory", "256m", "--memory-swap", "256m"]
+    said = run("docker", "run", "--rm", *limit, image, "python", "-c", WITHIN_LIMIT)
+    account = re.search(r"(\d+) held: .*the memory cgroup .* has room for (\d+); lower max_bytes, or raise", said)
+    assert account is not None, said
+    held, room = map(int, account.groups())
+    assert held > 3
+    assert room < 16_000_000
+    assert "goes on: 16000000" in said
