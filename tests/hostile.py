@@ -133,7 +133,16 @@ def _touch_fields(array: np.ndarray[Any, Any], rooms: list[tuple[int, int]]) -> 
         for name in array.dtype.names:
             _touch_fields(array[name], rooms)
     elif array.size <= 64 and max(array.shape, default=0) <= 64:
-        array.tolist()  # makes Python's objects: texts, times
+        _make_objects(array)
+
+
+def _make_objects(array: np.ndarray[Any, Any]) -> None:
+    """Python's texts and times, of all elements."""
+    try:
+        array.tolist()
+    except OverflowError:  # what NumPy 2.5 says of times in multiples of a unit that go beyond the unit
+        if array.dtype.kind not in "Mm" or np.datetime_data(array.dtype)[1] == 1:
+            raise
 
 
 def span(array: np.ndarray[Any, Any]) -> tuple[int, int]:

@@ -452,6 +452,7 @@ def test_what_a_dead_subscriber_held_comes_back(address, spawn):
             assert publisher.statistics().bytes_in_flight
             dead.kill()
             wait_until(lambda: publisher.statistics().bytes_in_flight == 0)
+            wait_until(lambda: not publisher.statistics().subscribers)  # or the next one is taken for it
 
 
 def test_the_newest_of_each_topic(face, address):

@@ -108,7 +108,7 @@ MESSAGES: dict[str, Any] = {
     "tree-scalars": (
         "NumPy's scalars",
         [np.dtype(code).type(1) for code in ("|b1", "|i1", "|u1", "<i2", "<u4", "<i8", "<f2", "<f4", "<f8", "<c8")]
-        + [np.datetime64("2024-02-29", "D"), np.timedelta64("NaT"), np.void(b"ab\x00")]
+        + [np.datetime64("2024-02-29", "D"), np.array([-(2**63)], "<i8").view("<m8")[0], np.void(b"ab\x00")]
         + [np.str_("é\x00"), np.bytes_(b"a\x00"), np.array([(True, (0.5, [1, 2]))], NESTED)[0]],
     ),
     "masked": (
