@@ -22,7 +22,7 @@ from .steps import Need, Steps
 __all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Broadcasting"]
 
 MAX_MESSAGES = 1000  # ZeroMQ's own default
-MAX_BYTES = 2**28  # 256 MiB, as for a producer
+MAX_BYTES = 2**28  # 256 MiB
 LINGER = 2.0
 
 # Whom a message goes to is decided here, what finds no room is told, and no notice is ever dropped.

@@ -28,7 +28,8 @@ from .steps import Need, Steps
 __all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Producing"]
 
 MAX_MESSAGES = 1000  # ZeroMQ's own default
-MAX_BYTES = 2**28  # 256 MiB: two arrays of 128 MB, one being filled while the other travels
+# 384 MiB: two arrays of 128 MB, one being filled while the other travels, and MAX_MESSAGES small ones.
+MAX_BYTES = 3 * 2**27
 LINGER = 5.0
 
 _LOOK = 0.01  # seconds between looks at who is connected

@@ -15,7 +15,7 @@ from .memfd import allocate, attach, forged
 __all__ = ["ASLEEP", "PLACES", "TAKEN", "WORDS", "make_receipts", "map_receipts"]
 
 ASLEEP, TAKEN, PLACES = 0, 1, 2
-WORDS = 8192  # in 64 KB: a place for each slot of 256 MB, if none is below 32 KB
+WORDS = 2**14  # in 128 KB: a place for each slot of 384 MB, if none is below 32 KB
 
 
 def make_receipts() -> tuple[int, memoryview[int]]:

@@ -63,7 +63,7 @@ def _memory_room(name: str) -> Finding:
         return Finding(name, "warning", "unknown on this system")
     what = f"{room // _MB} MB for shared memory and all else"
     if room < 512 * _MB:
-        return Finding(name, "warning", what, "raise the memory limit of this container, or lower max_bytes (256 MiB)")
+        return Finding(name, "warning", what, "raise the memory limit of this container, or lower max_bytes (384 MiB)")
     return Finding(name, "ok", what)
 
 
