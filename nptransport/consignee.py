@@ -106,7 +106,8 @@ class Consignees:
         self._all: dict[Hashable, Consignee] = {}
         self.only: Consignee | None = None
         """The one to whom everything goes."""
-        self._asleep = False
+        self.asleep = False
+        """Whether readers say by other means, too, that there are receipts."""
         self._freed: list[Slot] = []
         self.lost = 0
         """Messages that were on a lane, and that nobody took."""
@@ -117,22 +118,20 @@ class Consignees:
             consignee = self._all[reader] = Consignee()
         except (TransportError, OSError):
             return None
-        consignee.sleeps(self._asleep)
+        consignee.sleeps(self.asleep)
         return consignee
 
     def choose(self, reader: Hashable | None) -> None:
         """Everything goes to that one from now on; None: to nobody alone."""
         self.only = self._all.get(reader)
 
-    def sleep(self, wanted: bool) -> bool:
+    def sleep(self, wanted: bool) -> None:
         """Have readers say by other means, too, that there are receipts, as somebody may wait for those; or do so no
-        more. True if they did not before: then those that are there already have to be looked for."""
-        if wanted is self._asleep:
-            return False
-        self._asleep = wanted
-        for consignee in self._all.values():
-            consignee.sleeps(wanted)
-        return wanted
+        more. Receipts that are there already have to be looked for after that."""
+        if wanted is not self.asleep:
+            self.asleep = wanted
+            for consignee in self._all.values():
+                consignee.sleeps(wanted)
 
     # What receipts say
 

@@ -77,7 +77,10 @@ class Lender(Stock):
         with self._lock:
             self.look()
             waits = self._count_waiting() > self._claims.in_doubt()
-            return self.awaits() if self._consignees.sleep(waits) else waits
+            if waits and not self._consignees.asleep:
+                self._consignees.sleep(True)
+                return self.awaits()
+            return waits
 
     # Messages
 

@@ -134,7 +134,9 @@ class Channel(channel.Channel):
         left = most if left is None else min(left, most)
         loop = asyncio.get_running_loop()
         if need is Need.RELEASED and self.returns is not None:
-            self._watch(self.returns)
+            if self.returns.announce():
+                return
+            self._watch(self.returns.descriptor)
         if need is Need.READABLE and self.lanes is not None:
             for descriptor in self.lanes.descriptors():
                 self._watch(descriptor)
