@@ -93,7 +93,8 @@ class Borrower:
                     lender.take_in()
                 except DecodeError as error:
                     warn("%s: a sender's shared memory: %s", self._name, error)
-                    lender.cut()
+                    self._inboxes.unregister(lender.fileno())
+                    lender.refuse()
                 if lender.gone_at is not None and now - lender.gone_at > _GRACE:
                     lender.leave()
                     del self._lenders[sender]

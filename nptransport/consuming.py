@@ -70,6 +70,8 @@ class Consuming(Receiving):
             self._close_blocking()
 
     def _close_blocking(self) -> None:
+        if self._channel.is_forked:  # what there is, is the parent's
+            return
         self._channel.close()
         self._kept.clear()
         self._stop_borrowing()

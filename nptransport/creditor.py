@@ -18,7 +18,7 @@ from .errors import DecodeError, MemoryLost
 from .lanes import Lanes
 from .memory.receipts import ASLEEP, PLACES, TAKEN, WORDS, map_receipts
 from .memory.segments import Mapping
-from .sidechannel import GONE, LANE, LEAVE, LISTENS, LOOK, OFFER, RECEIPTS, RECORD, RELEASE
+from .sidechannel import GONE, LANE, LEAVE, LISTENS, NEWS, OFFER, RECEIPTS, RECORD, RELEASE
 from .steps import wait_for
 
 __all__ = ["PATIENCE", "Creditor", "memory_lost"]
@@ -57,7 +57,7 @@ class Creditor:
         self._lock = threading.RLock()  # an array may go in whatever thread, even inside this class
         self._unsaid: list[bytes] = []
         self._rest = b""
-        self._speaking = self._retrying = self._leaving = self._has_lane = False
+        self._speaking = self._retrying = self._leaving = self._refused = self._has_lane = False
         self.claimed = 0
         """Generation of the newest message that was claimed."""
         self.gone_at: float | None = None
@@ -65,15 +65,19 @@ class Creditor:
 
     def take(self, generation: int, place: int) -> None:
         """A message comes off the lane. It is ours from the start, and let go of by a receipt, at that ``place``."""
-        if self._place:  # the one before could not be read
-            self._let_go(self._given, self._place)
-            self._place = 0
+        self._let_go_of_given()
         receipts = self._receipts
         if receipts is not None and PLACES <= place < WORDS:
             receipts[TAKEN] = generation
             self._given, self._place = generation, place
             if receipts[ASLEEP]:
-                self._say(LOOK)
+                self._say(NEWS)
+
+    def _let_go_of_given(self) -> None:
+        """What came off the lane last could not be read, if nobody has looked at it by now."""
+        if self._place:
+            place, self._place = self._place, 0
+            self._let_go(self._given, place)
 
     def borrow(self, number: int, index: int, generation: int) -> memoryview:
         """The message in a slot, which is held for as long as anything refers to this view or one on it."""
@@ -163,31 +167,59 @@ class Creditor:
             self._segments[number] = Mapping(descriptors[0])
         elif what == GONE:
             self._segments.pop(number, None)
+        elif what == RECEIPTS and descriptors and self._receipts is None:
+            with contextlib.suppress(DecodeError):  # no memory for them, maybe: then without a lane
+                self._receipts = map_receipts(descriptors[0])
         elif what == LANE and descriptors and self._lanes is not None and not self._has_lane:
             self._has_lane = True
-            try:
-                self._lanes.add(socket.socket(fileno=os.dup(descriptors[0])), self)
-            except OSError:  # something else than a socket
-                self.cut()
-        elif what == RECEIPTS and descriptors and self._receipts is None:
-            self._receipts = map_receipts(descriptors[0])
+            if self._receipts is not None:
+                self._add_lane(self._lanes, descriptors[0])
+
+    def _add_lane(self, lanes: Lanes, descriptor: int) -> None:
+        try:
+            end = os.dup(descriptor)
+        except OSError:  # no more descriptors: then without
+            return
+        try:
+            lanes.add(socket.socket(fileno=end), self)
+        except OSError:  # something else than a socket
+            os.close(end)
+            self.refuse()
 
     def listen(self) -> None:
         """Its lane is looked at from now on."""
         self._say(LISTENS)
 
-    def cut(self) -> None:
-        """Nothing more is heard from there, nor said."""
+    def refuse(self) -> None:
+        """Nothing more is heard from there, nor said: it breaks the rules, or there is no memory to map what it offers.
+        The connection stays for as long as something is held; with its end that would be written over."""
         with self._lock:
             if self.gone_at is None:
                 self.gone_at = time.monotonic()
-                self._connection.close()
-                self._receipts = None
+            self._refused = True
+            if not self._held:
+                self.cut()
+
+    def cut(self) -> None:
+        """Nothing more is heard from there, nor said, and nothing is held."""
+        with self._lock:
+            if self.gone_at is None:
+                self.gone_at = time.monotonic()
+            self._connection.close()
+            self._receipts = None
+
+    def fileno(self) -> int:
+        """Of the connection; -1 once it is closed."""
+        return self._connection.fileno()
 
     def leave(self) -> None:
         """Claim no more; once the last array has gone, so does the connection."""
+        if os.getpid() != self._process:  # the connection is the parent's, which goes on
+            self._segments.clear()
+            return
         with self._lock:
             self._leaving = True
+            self._let_go_of_given()
             self._segments.clear()
             if self._held:
                 _leaving.add(self)
@@ -211,7 +243,7 @@ class Creditor:
         if place and receipts is not None:
             receipts[place] = generation
             if receipts[ASLEEP]:
-                self._say(LOOK)
+                self._say(NEWS)
         else:
             self._say(generation | RELEASE)
 
@@ -221,9 +253,9 @@ class Creditor:
             return
         self._held.pop(generation, None)
         self._let_go(generation, place)
-        if self._leaving and not self._held:
+        if (self._leaving or self._refused) and not self._held:
             _leaving.discard(self)
-            if not self._unsaid:
+            if not self._unsaid or self._refused:
                 self.cut()
 
     def _say(self, word: int) -> None:

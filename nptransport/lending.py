@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 
+from .consignee import Consignee
 from .descriptor import Descriptor, Piece, write_entry, write_message, write_slot
 from .ending import close_at_end
 from .lanes import AHEAD
@@ -111,14 +112,19 @@ class Lender(Stock):
             slot.entry = write_slot(self.identity, slot.segment.number, slot.index)
         return write_message(slot.entry, generation, nbytes)
 
+    def _consignee(self) -> Consignee | None:
+        """To whom messages go past ZeroMQ, if there is room on the lane."""
+        consignee = self._consignees.only
+        if consignee is None or len(self._claims.waiting) + len(consignee.waiting) >= AHEAD:
+            return None
+        return consignee
+
     def consign(self, slot: Slot, message: bytes, after: int) -> bool:
         """Whether ``message``, which was stamped, went past ZeroMQ to the only reader there is; ``after``: what ZeroMQ
         carried last."""
         with self._lock:
-            consignee = self._consignees.only
-            if consignee is None or len(self._claims.waiting) + len(consignee.waiting) > AHEAD:
-                return False
-            if not consignee.put(slot, after, message):
+            consignee = self._consignee()
+            if consignee is None or not consignee.put(slot, after, message):
                 return False
             self.nbytes += slot.used
             return True
@@ -127,8 +133,8 @@ class Lender(Stock):
         """As :meth:`consign`, for an array of ``nbytes`` that was not stamped, whose metadata is ``start``, its entry
         and ``body``: how long that was, or 0."""
         with self._lock:
-            consignee, claims = self._consignees.only, self._claims
-            if consignee is None or len(claims.waiting) + len(consignee.waiting) > AHEAD:
+            consignee = self._consignee()
+            if consignee is None:
                 return 0
             message = start + self.stamp_alone(slot, nbytes) + body
             if not consignee.put(slot, after, message):
@@ -233,9 +239,9 @@ class Lender(Stock):
         the program if need be."""
         with self._lock:
             if self._closed_at is None:
+                self.attend(True)  # nobody else listens from now on
                 self._listen()
                 self._closed_at, self._linger = time.monotonic(), linger
-                self.attend(True)  # nobody else listens from now on
                 self._end_if_done()
             if not self._ended:
                 _lingering.add(self)

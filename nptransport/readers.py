@@ -27,8 +27,8 @@ from .sidechannel import (
     LANE,
     LEAVE,
     LISTENS,
-    LOOK,
     NAME,
+    NEWS,
     OFFER,
     RECEIPTS,
     RECORD,
@@ -158,9 +158,13 @@ class Readers:
             words = words[len(HELLO) + NAME :]
             consignee = self.consignees.add(reader) if self._with_lanes else None
             if consignee is not None:
-                for what, descriptor in zip((RECEIPTS, LANE), consignee.to_hand_over, strict=True):
-                    self._tell(reader, RECORD.pack(what, 0), descriptor)
-                consignee.handed_over()
+                try:
+                    for what, descriptor in zip((RECEIPTS, LANE), consignee.to_hand_over, strict=True):
+                        self._tell(reader, RECORD.pack(what, 0), descriptor)
+                except OSError:  # no descriptors are left to hand over: without a lane
+                    self.consignees.drop(reader)
+                finally:
+                    consignee.handed_over()
             self._find_consignee()
         if len(words) & 7:
             whole = len(words) & ~7
@@ -174,7 +178,7 @@ class Readers:
             elif word == LISTENS:
                 reader.listens = True
                 self._find_consignee()
-            elif word == LOOK:
+            elif word == NEWS:
                 continue
             elif word & RELEASE:
                 claims.release(reader, word ^ RELEASE)
@@ -189,6 +193,9 @@ class Readers:
         self._words.unregister(descriptor)
         self._news.unregister(descriptor)
         reader.connection.close()
+        for _, unsent in reader.unsent:
+            if unsent is not None:
+                os.close(unsent)
         self.consignees.drop(reader)
         if reader.greeted:
             self._claims.gone(reader)

@@ -70,6 +70,7 @@ class Receiving(Endpoint):
             raise
         if plan.cut is not None:
             if shared is not None:
+                self._disown(metadata)
                 raise DecodeError.of("message", expected="buffers that are cut, or lie elsewhere", found="both")
             parts: list[Any] = self._collect_cut(plan, plan.cut, buffer)
         elif shared is not None:

@@ -1,7 +1,7 @@
 """What the two ends of a side channel say to each other.
 
 Who reads begins with HELLO and its name. Then it says words of 8 bytes: the generation of a message that it claims, or
-with RELEASE added, lets go; LEAVE: it claims no more; LISTENS: it takes messages off its lane; LOOK: its receipts have
+with RELEASE added, lets go; LEAVE: it claims no more; LISTENS: it takes messages off its lane; NEWS: its receipts have
 something new. Who sends says records: OFFER, with a segment's descriptor beside it, GONE, RECEIPTS, with that of the
 memory for those (``memory.receipts``), or LANE, with that of one end of a lane (``lanes``).
 """
@@ -22,8 +22,8 @@ __all__ = [
     "LANE",
     "LEAVE",
     "LISTENS",
-    "LOOK",
     "NAME",
+    "NEWS",
     "OFFER",
     "RECEIPTS",
     "RECORD",
@@ -38,7 +38,7 @@ HELLO = b"npt-shm\x02"
 NAME = 8
 """Bytes behind HELLO that say which subscriber it is; zeros for none."""
 RELEASE = LEAVE = 1 << 63  # the generation 0 is none
-LISTENS, LOOK = 2**64 - 1, 2**64 - 2  # nor are there last ones
+LISTENS, NEWS = 2**64 - 1, 2**64 - 2  # nor are there last ones
 RECORD = struct.Struct("<II")
 OFFER, GONE, LANE, RECEIPTS = 1, 2, 3, 4
 

@@ -75,7 +75,8 @@ class Stock:
     @property
     def fetched(self) -> int:
         """Messages that somebody has got; lower again when one has gone."""
-        return self._claims.claimed + self._consignees.taken
+        with self._lock:
+            return self._claims.claimed + self._consignees.taken
 
     def _count_waiting(self) -> int:
         """Messages that nobody has got."""

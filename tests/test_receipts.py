@@ -17,6 +17,7 @@ from meeting import SIZE, large, meet, number_of
 import nptransport as npt
 from nptransport import channel, sidechannel
 from nptransport.creditor import Creditor
+from nptransport.lanes import AHEAD
 from nptransport.memory.memfd import allocate
 from nptransport.memory.receipts import ASLEEP, PLACES, TAKEN, WORDS, make_receipts, map_receipts
 
@@ -222,6 +223,109 @@ def test_slots_without_a_place_go_by_the_socket(face, address, monkeypatch):
     assert [number_of(each) for each in held] == list(range(30))
 
 
+@pytest.mark.parametrize("first", [AHEAD - 1, AHEAD, AHEAD + 1])
+def test_a_full_lane_keeps_the_order(face, address, first):
+    producer, consumer = face.producer(bind=address, max_bytes=400 * SIZE), face.consumer(connect=address)
+    meet(producer, consumer)
+    for number in range(first):
+        producer.send(large(number), timeout=PATIENCE)
+    got = [number_of(consumer.recv(timeout=PATIENCE)) for _ in range(AHEAD - 1)]
+    if first >= AHEAD:
+        got.append(number_of(consumer.recv(timeout=PATIENCE)))  # and the socket has its turn
+    for number in range(first, first + AHEAD + 2):  # more than goes on the lane
+        producer.send(large(number), timeout=PATIENCE)
+    got += [number_of(consumer.recv(timeout=PATIENCE)) for _ in range(first + AHEAD + 2 - len(got))]
+    assert got == list(range(first + AHEAD + 2))
+    assert consumer.statistics().missed == 0
+
+
+@pytest.mark.parametrize("end", ["consumer.close()", "pass"])
+def test_a_forked_child_takes_nothing_from_its_parent(spawn, address, end):
+    with npt.Producer(bind=address) as producer:
+        child = spawn(
+            f"""
+            consumer = npt.Consumer(connect=args[0])
+            consumer.recv()
+            try:
+                consumer.recv(timeout=0)
+            except npt.Timeout:
+                say("listens")
+            hear()
+            held = consumer.recv()
+            import warnings
+            warnings.simplefilter("ignore")  # newer Pythons warn of threads
+            forked = os.fork()
+            if not forked:
+                {end}
+                sys.exit()
+            os.waitpid(forked, 0)
+            say("forked")
+            hear()
+            say([int(consumer.recv()[0]) for _ in range(5)], int(held[0]))
+            """,
+            address,
+        )
+        wait_until(lambda: producer.statistics().connections == 1)
+        producer.send(large(1))
+        assert child.hear() == "listens"
+        wait_until(lambda: producer._lender.look() or producer._lender._consignees.only)
+        for number in range(6):
+            producer.send(large(number))
+        child.say()
+        assert child.hear() == "forked"
+        producer._lender.look()  # and hears what the child has said
+        child.say()
+        assert child.hear() == "[1, 2, 3, 4, 5] 0"
+        assert child.wait() == 0
+        assert producer._lender.lost == 0
+
+
+def test_a_reader_that_cannot_map_receipts_does_without_a_lane(face, address, monkeypatch):
+    def refuse(descriptor):
+        raise npt.DecodeError("no memory to map")
+
+    monkeypatch.setattr("nptransport.creditor.map_receipts", refuse)
+    producer, consumer = face.producer(bind=address, max_bytes=8 * SIZE), face.consumer(connect=address)
+    for number in range(30):
+        producer.send(large(number), timeout=PATIENCE)
+        assert number_of(consumer.recv(timeout=PATIENCE)) == number
+    producer._lender.look()
+    assert producer._lender._consignees.only is None
+
+
+def test_what_is_held_of_a_sender_that_is_refused_stays(face, address, monkeypatch):
+    producer, consumer = face.producer(bind=address, max_bytes=8 * SIZE), face.consumer(connect=address)
+    meet(producer, consumer)
+    for number in range(2):
+        producer.send(large(number))
+    held = [consumer.recv(timeout=PATIENCE) for _ in range(2)]
+    (creditor,) = consumer._endpoint._borrower._lenders.values()
+    creditor.refuse()  # as if what it had offered could not be mapped
+    with contextlib.suppress(npt.Timeout):
+        for number in range(2, 20):
+            producer.send(large(number), timeout=0.05)
+    assert [number_of(each) for each in held] == [0, 1]
+    held.clear()
+    wait_until(lambda: creditor.fileno() < 0)
+
+
+def test_no_descriptors_are_left_to_hand_over(face, address, monkeypatch):
+    producer, consumer = face.pair(address)
+    tell = producer._lender._readers._tell
+
+    def fail(reader, record, descriptor):
+        if sidechannel.RECORD.unpack(record)[0] == sidechannel.LANE:
+            raise OSError(24, "Too many open files")
+        tell(reader, record, descriptor)
+
+    monkeypatch.setattr(producer._lender._readers, "_tell", fail)
+    for number in range(20):
+        producer.send(large(number), timeout=PATIENCE)
+        assert number_of(consumer.recv(timeout=PATIENCE)) == number
+    producer._lender.look()
+    assert producer._lender._consignees.only is None
+
+
 # What somebody else hands over as receipts
 
 
@@ -255,11 +359,11 @@ def test_places_that_are_none_are_not_written_to():
         assert (words[TAKEN], words[PLACES], words[PLACES + 1]) == (7, 6, 0)
         words[ASLEEP] = 1
         lender.take(8, PLACES + 2)
-        assert theirs.recv(64) == 2 * sidechannel.LOOK.to_bytes(8, "little")
+        assert theirs.recv(64) == 2 * sidechannel.NEWS.to_bytes(8, "little")
         lender.cut()
 
 
-def test_a_stamp_of_the_right_size():
+def test_both_sides_see_the_same_words():
     descriptor, words = make_receipts()
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, descriptor)

@@ -4,8 +4,12 @@
     1         TAKEN: generation of the newest message taken
     2 ...     a *place* for each slot of the sender: generation of the last message in it that was let go of
 
-8 bytes each. The sender writes the first one, the reader all others; each reader has receipts of its own, so what it
-writes there counts for what was handed to it alone.
+8 bytes each, written at once. The sender writes the first one, the reader all others; each reader has receipts of its
+own, so what it writes there counts for what was handed to it alone.
+
+No fence stands between a receipt and what was read before it, nor between ASLEEP and the look that follows. The first
+needs none where stores do not overtake loads, as on x86; elsewhere hundreds of instructions of the interpreter lie
+between. Where the second goes wrong, the sender looks again 10 ms later.
 """
 
 from __future__ import annotations

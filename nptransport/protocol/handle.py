@@ -31,7 +31,8 @@ class SendHandle:
 
     def expect(self) -> Callable[[], None]:
         """Wait for one buffer more; to be called when that is free."""
-        self._left += 1
+        with self._lock:
+            self._left += 1
         return self._release
 
     def _release(self) -> None:
