@@ -175,6 +175,8 @@ def test_what_was_on_the_lane_of_the_dead_is_counted(address, spawn):
             """
             consumer = npt.Consumer(connect=args[0])
             consumer.recv()
+            while not consumer._channel.has_lanes:
+                time.sleep(0.001)
             try:
                 consumer.recv(timeout=0)  # finds the lane, and says that it listens
             except npt.Timeout:
@@ -246,6 +248,8 @@ def test_a_forked_child_takes_nothing_from_its_parent(spawn, address, end):
             f"""
             consumer = npt.Consumer(connect=args[0])
             consumer.recv()
+            while not consumer._channel.has_lanes:
+                time.sleep(0.001)
             try:
                 consumer.recv(timeout=0)
             except npt.Timeout:
