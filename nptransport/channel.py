@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import zmq
 
@@ -25,20 +25,6 @@ from .steps import LOOK, MOMENT, PATIENCE, Deadline, Need, Steps, wait_for
 __all__ = ["Channel", "check_positive"]
 
 T = TypeVar("T")
-
-
-class Returns(Protocol):
-    """Memory that others let go of."""
-
-    @property
-    def descriptor(self) -> int:
-        """Readable when some may have come back, once that was to be announced."""
-
-    def have_come(self) -> bool:
-        """Whether something of it was heard that had not been heard before."""
-
-    def announce(self) -> bool:
-        """As :meth:`have_come`; and what comes from now on is announced."""
 
 
 class Channel(Link):
@@ -66,8 +52,8 @@ class Channel(Link):
         """Where the side channels of shared memory are, for each shm:// address."""
         self.is_shared = len(self.folders) == len(to_bind) + len(to_connect) and len(set(self.folders)) == 1
         """Whether all that is sent here can lie in shared memory."""
-        self.returns: Returns | None = None
-        """Memory that may come back, and no thread tells of it."""
+        self.returns: int | None = None
+        """A descriptor that is readable when memory may have come back of which no thread tells."""
         self.lanes: Lanes | None = None
         """Where messages may come past ZeroMQ."""
         self.tell_holders: Callable[[], str] | None = None
@@ -214,7 +200,7 @@ class Channel(Link):
         slice_ = TICK if left is None else min(TICK, left)
         if need in (Need.RELEASED, Need.SUBSCRIBED):  # who subscribes is heard of by another thread, too
             if self.returns is not None and need is Need.RELEASED:
-                self._await_return(self.returns, min(slice_, LOOK))
+                wait_for(self.returns, min(slice_, LOOK))
                 return
             self._released.wait(min(slice_, LOOK))
             self._released.clear()
@@ -222,13 +208,6 @@ class Channel(Link):
             time.sleep(min(slice_, LOOK))  # nothing announces that a kernel's buffer has drained
         else:
             self.poll(slice_, zmq.POLLIN if need is Need.READABLE else zmq.POLLOUT)
-
-    def _await_return(self, returns: Returns, most: float) -> None:
-        if self._spinner.look(returns.have_come, most) or returns.announce():
-            return
-        begun = time.perf_counter()
-        wait_for(returns.descriptor, most)
-        self._spinner.slept(time.perf_counter() - begun)
 
     def await_event(self, waker: int, most: float, *, message: bool = True, room: bool = False) -> None:
         """Return once there is a ``message``, or ``room`` for one, if that is wanted; once ``waker`` is readable; or

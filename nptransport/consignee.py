@@ -125,13 +125,15 @@ class Consignees:
         """Everything goes to that one from now on; None: to nobody alone."""
         self.only = self._all.get(reader)
 
-    def sleep(self, wanted: bool) -> None:
+    def sleep(self, wanted: bool) -> bool:
         """Have readers say by other means, too, that there are receipts, as somebody may wait for those; or do so no
-        more. Receipts that are there already have to be looked for after that."""
-        if wanted is not self.asleep:
-            self.asleep = wanted
-            for consignee in self._all.values():
-                consignee.sleeps(wanted)
+        more. True if they did not before: then those that are there already have to be looked for."""
+        if wanted is self.asleep:
+            return False
+        self.asleep = wanted
+        for consignee in self._all.values():
+            consignee.sleeps(wanted)
+        return wanted
 
     # What receipts say
 

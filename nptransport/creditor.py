@@ -182,9 +182,9 @@ class Creditor:
             return
         try:
             lanes.add(socket.socket(fileno=end), self)
-        except OSError:  # something else than a socket
+        except OSError:
             os.close(end)
-            self.refuse()
+            raise DecodeError.of("shared memory", expected="a lane", found="what is no socket") from None
 
     def listen(self) -> None:
         """Its lane is looked at from now on."""

@@ -78,10 +78,7 @@ class Lender(Stock):
         with self._lock:
             self.look()
             waits = self._count_waiting() > self._claims.in_doubt()
-            if waits and not self._consignees.asleep:
-                self._consignees.sleep(True)
-                return self.awaits()
-            return waits
+            return self.awaits() if self._consignees.sleep(waits) else waits
 
     # Messages
 

@@ -39,7 +39,7 @@ class Sharing(Endpoint):
             except BaseException:
                 channel.destroy()
                 raise
-            channel.returns, channel.tell_holders = self._lender, self._lender.situation
+            channel.returns, channel.tell_holders = self._lender.descriptor, self._lender.situation
         self._carried = 0  # generation of what the socket carried last; 0 where that lay in no shared memory
         self._fetched = 0  # messages in shared memory that had been claimed when we looked last
         self._keeps_up = True  # whoever reads what lies in shared memory

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from typing import Protocol
 
 from .memory.slots import Slot, Slots
 from .protocol.claims import Claims
 from .readers import Readers
-from .steps import LOOK
 
 __all__ = ["Peers", "Stock"]
 
@@ -53,14 +51,16 @@ class Stock:
         self._lock = threading.RLock()
         self._closed_at: float | None = None
         self._ended = False
-        self._settled_at = 0.0
         self._lost = 0
         self.nbytes = 0
         """Bytes of messages that have been sent and are not free again, without those that are exempt."""
         self._readers = Readers(name, folder, self.identity, self._claims, with_lanes=with_lanes)
         self._consignees = self._readers.consignees
-        self.descriptor = self._readers.words
-        """Readable when a reader has said something, but for receipts: a slot may be free."""
+
+    @property
+    def descriptor(self) -> int:
+        """Readable when a reader has said something: a slot may be free."""
+        return self._readers.words
 
     @property
     def path(self) -> str:
@@ -102,12 +102,12 @@ class Stock:
                 return None
             slot = self._pop(nbytes)
             if slot is None:
-                self._settle_now_and_then()
+                self._settle()
                 slot = self._slots.pop(nbytes) or self._grow(nbytes)
             while slot is not None and not self._renew(slot):
                 slot = self._slots.pop(nbytes) or self._grow(nbytes)
-            if slot is not None:
-                self._consignees.sleep(False)
+            if self._consignees.sleep(slot is None):
+                return self.take(nbytes)
             return slot
 
     def take_now(self, nbytes: int) -> Slot | None:
@@ -167,29 +167,10 @@ class Stock:
 
     # What readers have said
 
-    def _listen(self) -> bool:
-        """Take it in; whether there was anything. To be called with the lock held."""
-        heard = self._readers.hear()
-        if heard:
+    def _listen(self) -> None:
+        """Take it in. To be called with the lock held."""
+        if self._readers.hear():
             self._sort_in()
-        return heard
-
-    def have_come(self) -> bool:
-        """Take in what readers have said since this was done last; whether they have said anything."""
-        with self._lock:
-            return not self._ended and self._listen()
-
-    def announce(self) -> bool:
-        """As :meth:`have_come`; from now on :attr:`descriptor` tells of everything that they say."""
-        with self._lock:
-            self._consignees.sleep(True)
-            return self.have_come()
-
-    def _settle_now_and_then(self) -> None:
-        now = time.monotonic()
-        if now - self._settled_at > LOOK:
-            self._settled_at = now
-            self._settle()
 
     def _settle(self) -> None:
         """Find out what has been lost with readers who have gone."""

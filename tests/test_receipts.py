@@ -29,6 +29,31 @@ def address_fixture(socket_path):
     return f"shm://{socket_path}"
 
 
+# Finds its lane, and says that it listens.
+CONSUMER = """
+            consumer = npt.Consumer(connect=args[0])
+            consumer.recv()
+            while not consumer._channel.has_lanes:
+                time.sleep(0.001)
+            try:
+                consumer.recv(timeout=0)
+            except npt.Timeout:
+                say("listens")
+            hear()
+"""
+
+
+def send_on_lane(producer, child, count):
+    """So many messages, once the child listens."""
+    wait_until(lambda: producer.statistics().connections == 1)
+    producer.send(large(1))
+    assert child.hear() == "listens"
+    wait_until(lambda: producer._lender.look() or producer._lender._consignees.only)
+    for number in range(count):
+        producer.send(large(number))
+    child.say()
+
+
 def all_is_back(producer):
     return producer.statistics().bytes_in_flight == 0
 
@@ -172,29 +197,15 @@ def test_what_is_not_accepted_is_let_go_of(face, address, by_lane):
 def test_what_was_on_the_lane_of_the_dead_is_counted(address, spawn):
     with npt.Producer(bind=address, max_bytes=20 * SIZE) as producer:
         child = spawn(
-            """
-            consumer = npt.Consumer(connect=args[0])
-            consumer.recv()
-            while not consumer._channel.has_lanes:
-                time.sleep(0.001)
-            try:
-                consumer.recv(timeout=0)  # finds the lane, and says that it listens
-            except npt.Timeout:
-                say("listens")
-            hear()
+            CONSUMER
+            + """
             held = [consumer.recv() for _ in range(2)]
             say("holds")
             hear()
             """,
             address,
         )
-        wait_until(lambda: producer.statistics().connections == 1)
-        producer.send(large(1))
-        assert child.hear() == "listens"
-        wait_until(lambda: producer._lender.look() or producer._lender._consignees.only)
-        for number in range(6):
-            producer.send(large(number))
-        child.say()
+        send_on_lane(producer, child, 6)
         assert child.hear() == "holds"
         child.kill()
         wait_until(lambda: producer._lender.lost == 4)
@@ -245,16 +256,8 @@ def test_a_full_lane_keeps_the_order(face, address, first):
 def test_a_forked_child_takes_nothing_from_its_parent(spawn, address, end):
     with npt.Producer(bind=address) as producer:
         child = spawn(
-            f"""
-            consumer = npt.Consumer(connect=args[0])
-            consumer.recv()
-            while not consumer._channel.has_lanes:
-                time.sleep(0.001)
-            try:
-                consumer.recv(timeout=0)
-            except npt.Timeout:
-                say("listens")
-            hear()
+            CONSUMER
+            + f"""
             held = consumer.recv()
             import warnings
             warnings.simplefilter("ignore")  # newer Pythons warn of threads
@@ -269,13 +272,7 @@ def test_a_forked_child_takes_nothing_from_its_parent(spawn, address, end):
             """,
             address,
         )
-        wait_until(lambda: producer.statistics().connections == 1)
-        producer.send(large(1))
-        assert child.hear() == "listens"
-        wait_until(lambda: producer._lender.look() or producer._lender._consignees.only)
-        for number in range(6):
-            producer.send(large(number))
-        child.say()
+        send_on_lane(producer, child, 6)
         assert child.hear() == "forked"
         producer._lender.look()  # and hears what the child has said
         child.say()

@@ -134,10 +134,7 @@ class Channel(channel.Channel):
         left = most if left is None else min(left, most)
         loop = asyncio.get_running_loop()
         if need is Need.RELEASED and self.returns is not None:
-            if self.returns.announce():
-                await asyncio.sleep(0)  # who says something all the time is not to stop the loop
-                return
-            self._watch(self.returns.descriptor)
+            self._watch(self.returns)
         if need is Need.READABLE and self.lanes is not None:
             for descriptor in self.lanes.descriptors():
                 self._watch(descriptor)

@@ -21,7 +21,7 @@ __all__ = ["Missing", "measure"]
 
 _PATIENCE = 120.0  # seconds without an answer
 _LOOK = 0.1
-_WARM_UP, _WARM_UP_SHM = 64_000_000, 3 * 2**27  # bytes; shared memory is warm once all of max_bytes was used
+_WARM_UP, _WARM_UP_SHM = 64_000_000, 2**28  # bytes; shared memory is warm once all of max_bytes was used
 _WARM_UP_RATE = 25_000  # messages a second: small ones are warm after about the time of a burst
 _FEWEST, _FEWEST_WARM, _MOST = 8, 3, 1_000_000  # messages
 _TRIES = 3
