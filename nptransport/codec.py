@@ -25,6 +25,7 @@ from .cuts import join, read_cut, slices
 from .descriptor import KEY, split_entry
 from .envelope import ENTRY_SIZE, Envelope, EnvelopeReader, read_envelope
 from .errors import DecodeError, EncodeError, LimitExceeded
+from .framing import is_blob, split_blob
 from .limits import DEFAULT_LIMITS, Limits
 from .tree import Lowering, lift, read_layout
 
@@ -35,6 +36,7 @@ __all__ = [
     "Plan",
     "cut_frames",
     "decode",
+    "decoder_for",
     "encode",
     "is_topic",
     "read_topic",
@@ -147,7 +149,7 @@ class Decoder:
         self._envelopes = EnvelopeReader(HEAD)
 
     def decode(self, frames: Sequence[Any]) -> Any:
-        """The payload of ``[topic?, metadata, buffer, ...]``."""
+        """The payload of ``[topic?, metadata, buffer, ...]``, or of the one blob that holds all but a topic."""
         if not isinstance(frames, (list, tuple)) or not frames:
             found = f"{type(frames).__name__} of {len(frames)}" if hasattr(frames, "__len__") else repr(frames)[:40]
             raise DecodeError.of("message", expected="a list of frames", found=found, hint="for a blob call loads")
@@ -162,8 +164,25 @@ class Decoder:
             raise
         except Exception as error:
             raise _unforeseen(error) from error
+        if not parts and is_blob(first):
+            return self.decode_blob(first)
         plan, _ = self.plan(first)
         return plan.payload(plan.join(parts))
+
+    def decode_blob(self, blob: Buffer) -> Any:
+        """The payload of a message in one part."""
+        metadata, parts = self.split(blob)
+        plan, _ = self.plan(metadata)
+        return plan.payload(plan.join(parts))
+
+    def split(self, blob: Buffer) -> tuple[bytes, list[memoryview]]:
+        """Metadata and buffers of a message in one part."""
+        frames = split_blob(blob, self.limits)
+        if not frames:
+            raise DecodeError.of("blob", expected="metadata", found="no frames")
+        if len(frames[0]) > self.limits.max_metadata_bytes:
+            raise LimitExceeded.over("max_metadata_bytes", self.limits.max_metadata_bytes, len(frames[0]))
+        return bytes(frames[0]), frames[1:]
 
     def plan(self, metadata: Buffer) -> tuple[Plan, Envelope | None]:
         """What ``metadata`` says of the parts to come, and who sent it."""
@@ -373,6 +392,11 @@ _default_encoder = Encoder()
 _default_decoder = Decoder()
 
 
+def decoder_for(limits: Limits) -> Decoder:
+    """One that may have decoded others before."""
+    return _default_decoder if limits is DEFAULT_LIMITS else Decoder(limits)
+
+
 def encode(payload: Any, *, limits: Limits = DEFAULT_LIMITS) -> list[Buffer]:
     """Frames for ``payload``: ``[metadata, buffer, ...]``, ready for ``socket.send_multipart``.
 
@@ -393,7 +417,7 @@ def encode(payload: Any, *, limits: Limits = DEFAULT_LIMITS) -> list[Buffer]:
 
 
 def decode(frames: Sequence[Any], *, limits: Limits = DEFAULT_LIMITS) -> Any:
-    """The payload of ``frames``, with a topic part before the metadata or without.
+    """The payload of ``frames``, with a topic part before the metadata or without; or in one blob, as small ones come.
 
     Arrays are read-only views on the frames, which they keep alive; only one whose memory is not aligned for its dtype
     is copied, and those of variable-width strings.
@@ -405,4 +429,4 @@ def decode(frames: Sequence[Any], *, limits: Limits = DEFAULT_LIMITS) -> Any:
     Raises:
         DecodeError: whatever is wrong with them (LimitExceeded if they are more than ``limits`` accept).
     """
-    return (_default_decoder if limits is DEFAULT_LIMITS else Decoder(limits)).decode(frames)
+    return decoder_for(limits).decode(frames)

@@ -17,6 +17,7 @@ from .curve import Curve
 from .descriptor import KEY, Place
 from .ending import close_at_end
 from .errors import DecodeError
+from .framing import MOST_JOINED, SIGNATURE, is_blob
 from .limits import Limits
 from .protocol.inbox import Inbox
 from .protocol.statistics import ConsumerStatistics
@@ -54,11 +55,12 @@ class Consuming(Receiving):
             bind,
             connect,
             max_messages=messages_within(max_messages, max_bytes, limits),
-            max_part_bytes=limits.max_total_bytes,
+            max_part_bytes=max(limits.max_total_bytes, MOST_JOINED),  # with what stands around them in a blob
             context=context,
             security=security,
         )
         opened.open_lanes()
+        opened.whole = SIGNATURE
         self._set_up_receiving(opened, limits)
         self._inbox = Inbox()
         self._repeats = Repeats()
@@ -97,18 +99,22 @@ class Consuming(Receiving):
         if first is None or out is not None or copy:
             return self._open_any(first, copy, out)
         channel = self._channel
-        if channel.more:
+        if first.startswith(SIGNATURE):
+            repeat = self._repeats.find_blob(first)
+            if repeat is not None:
+                return self._repeated(repeat, first)
+        elif channel.more:
             repeat = self._repeats.find(first)
             if repeat is not None:
                 part = channel.take_one()
                 if channel.more or len(part) != repeat.nbytes:
                     self._build(repeat.plan, [part, *channel.take(0, True)], copy)  # says what is wrong
-                return self._repeated(first, repeat, part)
+                return self._repeated(repeat, part)
         elif self._borrower is not None:
             found = self._repeats.find_shared(first)
             if found is not None:
                 repeat, place = found
-                return self._repeated(first, repeat, self._borrow(self._borrower, repeat, place))
+                return self._repeated(repeat, self._borrow(self._borrower, repeat, place))
         return self._open_any(first, copy, out)
 
     def _borrow(self, borrower: Borrower, repeat: Repeat, place: Place) -> memoryview:
@@ -123,13 +129,12 @@ class Consuming(Receiving):
             raise
         return content
 
-    def _repeated(self, first: bytes, repeat: Repeat, part: bytes | memoryview) -> Received:
-        nbytes = len(first) + repeat.nbytes
+    def _repeated(self, repeat: Repeat, part: bytes | memoryview) -> Received:
         inbox = self._inbox
-        inbox.received_from(repeat.source, repeat.sequence, nbytes)
+        inbox.received_from(repeat.source, repeat.sequence, repeat.size)
         if not inbox.messages & _SOME:
             self._channel.connections.refresh()
-        return repeat.build(part), None, (repeat.source, repeat.sequence, repeat.sent_at), nbytes
+        return repeat.build(part), None, (repeat.source, repeat.sequence, repeat.sent_at), repeat.size
 
     def _open_any(self, first: bytes | None, copy: bool, out: np.ndarray[Any, Any] | None) -> Received:
         letter = self._kept.popleft() if first is None else self._read(first)
@@ -142,11 +147,18 @@ class Consuming(Receiving):
                 raise
             payload = out
         elif first is not None and letter.topic is None:
-            self._repeats.learn(first, letter.envelope, letter.plan)
+            self._learn(first, letter)
         self._inbox.received(letter.envelope, letter.nbytes)
         if not self._inbox.messages & _SOME:
             self._channel.connections.refresh()
         return payload, letter.topic, letter.envelope, letter.nbytes
+
+    def _learn(self, first: bytes, letter: Letter) -> None:
+        if not is_blob(first):
+            self._repeats.learn(first, letter.envelope, letter.plan)
+        elif len(letter.parts) == 1:
+            metadata, _ = self._decoder.split(first)
+            self._repeats.learn_blob(first, metadata, letter.envelope, letter.plan)
 
     def _build(self, plan: Plan, parts: list[Any], copy: bool) -> Any:
         try:
@@ -159,6 +171,8 @@ class Consuming(Receiving):
         """All parts of the message that begins with ``first``."""
         channel, topic, nbytes = self._channel, None, 0
         try:
+            if is_blob(first):
+                return self._unwrap(first)
             if is_topic(first):
                 topic, nbytes, first = read_topic(first), len(first), channel.take_one()
             return self._collect(first, topic, nbytes)
@@ -166,6 +180,14 @@ class Consuming(Receiving):
             channel.drop_rest()
             self._inbox.malformed += 1
             raise
+
+    def _unwrap(self, blob: bytes) -> Letter:
+        """A message in one part."""
+        metadata, parts = self._decoder.split(blob)
+        plan, envelope, shared = self._decoder.open(metadata)
+        if shared is not None:
+            raise DecodeError.of("blob", expected="all buffers of a message", found="a descriptor of shared memory")
+        return Letter(plan, list(plan.join(parts)), None, envelope, len(metadata) + sum(map(len, parts)))
 
     def _skipped(self, error: DecodeError) -> None:
         self._channel.complaints.say("%s: skipped a message: %s", self._channel, error)

@@ -16,6 +16,7 @@ from .curve import Curve
 from .cuts import cut
 from .ending import close_at_end
 from .errors import AuthenticationError, ConnectionClosed, MisuseError, Timeout
+from .framing import MOST_JOINED
 from .layout import Lent, shaped
 from .limits import Limits
 from .log import warn
@@ -32,6 +33,7 @@ MAX_MESSAGES = 1000  # ZeroMQ's own default
 MAX_BYTES = 3 * 2**27
 LINGER = 5.0
 
+_JOINED = MOST_JOINED - 1024  # bytes of an array that goes in one part with its metadata
 _LOOK = 0.01  # seconds between looks at who is connected
 
 
@@ -89,22 +91,29 @@ class Producing(Sharing):
 
     def _send_like_before(self, payload: Any) -> bool:
         """Send a small array of a layout sent before, if that can be done at once: a short cut."""
-        now, outbox = time.time(), self._outbox
-        body = outbox.body_like_before(payload) if type(payload) is np.ndarray else None
-        if body is None or now - self._looked > _LOOK:
+        now, outbox, channel = time.time(), self._outbox, self._channel
+        if type(payload) is not np.ndarray or now - self._looked > _LOOK:
             return False
         if payload.nbytes > outbox.small:
-            return self._lender is not None and self._share_like_before(self._lender, payload, body, now)
-        metadata = outbox.metadata(now, body)
-        self._channel.enter()
+            lender = self._lender
+            body = None if lender is None else outbox.body_like_before(payload)
+            return lender is not None and body is not None and self._share_like_before(lender, payload, body, now)
+        channel.enter()
         try:
-            if self._channel.try_send_pair(metadata, payload):
-                self._carried = 0
+            if payload.nbytes <= _JOINED:
+                part = outbox.joined_like_before(payload, now)
+                if part is None or not channel.try_send_one(part):
+                    return False
+                outbox.count_joined()
+            else:
+                body = outbox.body_like_before(payload)
+                if body is None or not channel.try_send_pair(metadata := outbox.metadata(now, body), payload):
+                    return False
                 outbox.count(len(metadata) + payload.nbytes)
-                return True
-            return False
+            self._carried = 0
+            return True
         finally:
-            self._channel.leave()
+            channel.leave()
 
     def _sending(self, payload: Any, copy: bool) -> Steps[SendHandle | None]:
         channel, outbox = self._channel, self._outbox
@@ -118,7 +127,7 @@ class Producing(Sharing):
             frames[0] = with_entry(frames[0], self._lender.mark())
         self._carried = 0
         if outbox.is_small(frames):
-            while not channel.try_send(frames):
+            while not channel.try_send(outbox.joined(frames)):
                 yield Need.WRITABLE
                 outbox.renew(frames, time.time())
             if not copy:

@@ -10,6 +10,7 @@ from .arrays import Layout
 from .codec import BODY, HEAD, Plan
 from .descriptor import ONE_PREFIX, ONE_SIZE, SENDER_SIZE, Place, read_place
 from .envelope import ENTRY_SIZE, NUMBERS_AT, Envelope, EnvelopeReader, read_numbers
+from .framing import PAIR_HEAD, buffer_at
 
 __all__ = ["Repeat", "Repeats"]
 
@@ -18,6 +19,7 @@ _END = BODY + ENTRY_SIZE
 _SENDER = _END + len(ONE_PREFIX)  # where the entry says in whose shared memory the array lies,
 _PLACE = _SENDER + SENDER_SIZE  # and where there
 _SHARED_END = _END + ONE_SIZE
+_BLOB_AT, _BLOB_END = PAIR_HEAD + _AT, PAIR_HEAD + _END
 _REMEMBERED = 256  # a peer that is another one with each message cannot fill memory
 _LARGEST = 32 * 1024  # bytes of an array in the message; what a short cut saves is nothing to those of larger ones
 _LONGEST = 1024  # bytes of metadata
@@ -26,18 +28,35 @@ _LONGEST = 1024  # bytes of metadata
 class Repeat:
     """What is the same in all these messages, and number and time of the last one."""
 
-    __slots__ = ("_dtype", "_shape", "nbytes", "plan", "sender", "sent_at", "sequence", "source")
+    __slots__ = (
+        "_at",
+        "_count",
+        "_dtype",
+        "_shape",
+        "nbytes",
+        "plan",
+        "sender",
+        "sent_at",
+        "sequence",
+        "size",
+        "source",
+    )
 
-    def __init__(self, source: str, plan: Plan, layout: Layout, sender: bytes) -> None:
+    def __init__(
+        self, source: str, plan: Plan, layout: Layout, around: int, *, sender: bytes = b"", at: int = 0
+    ) -> None:
         self.source, self.plan, self.nbytes = source, plan, plan.nbytes
+        self.size = around + plan.nbytes
+        """Bytes of the message."""
         self.sender = sender
         """Whose shared memory it lies in, if it does."""
         self._dtype, self._shape = layout.dtype, None if len(layout.shape) == 1 else layout.shape
+        self._at, self._count = at, plan.nbytes // layout.dtype.itemsize
         self.sequence, self.sent_at = 0, 0.0
 
     def build(self, part: bytes | memoryview) -> np.ndarray[Any, Any]:
-        """As :meth:`Layout.build`, for a part of ``nbytes`` that is aligned for any dtype."""
-        flat = np.frombuffer(part, self._dtype)
+        """As :meth:`Layout.build`, for a part that holds ``nbytes`` from ``at`` on, which is aligned for any dtype."""
+        flat = np.frombuffer(part, self._dtype, self._count, self._at)
         return flat if self._shape is None else flat.reshape(self._shape)
 
 
@@ -46,7 +65,27 @@ class Repeats:
 
     def __init__(self) -> None:
         self._known: dict[bytes, Repeat] = {}
+        self._buffers: dict[bytes, int] = {}
+        """Where the buffer begins in blobs of one source and of the same lengths, by what they begin with."""
+        self._last: tuple[bytes, bytes, int, Repeat | None] = b"", b"", -1, None
         self._envelopes = EnvelopeReader(HEAD)
+
+    def find_blob(self, blob: bytes) -> Repeat | None:
+        """What ``blob``, a message in one part, repeats."""
+        start, rest, size, repeat = self._last
+        if repeat is None or not blob.startswith(start) or not blob.startswith(rest, _BLOB_END) or len(blob) != size:
+            start = blob[:_BLOB_AT]
+            buffer = self._buffers.get(start, 0)
+            rest = blob[_BLOB_END:buffer]
+            repeat = self._known.get(start + rest)
+            if repeat is None or len(blob) - buffer != repeat.nbytes:
+                return None
+            self._last = start, rest, len(blob), repeat
+        numbers = read_numbers(blob, _BLOB_AT)
+        if numbers is None:
+            return None
+        repeat.sequence, repeat.sent_at = numbers
+        return repeat
 
     def find(self, metadata: bytes) -> Repeat | None:
         """What ``metadata``, of a message with its buffers, repeats."""
@@ -78,10 +117,24 @@ class Repeats:
         if len(metadata) > _LONGEST or self._envelopes.split(metadata)[0] != envelope:
             return
         if plan.entries == metadata[0] - 1 and plan.nbytes <= _LARGEST:
-            self._remember(metadata[:_AT] + metadata[_END:], Repeat(envelope[0], plan, layout, b""))
+            self._remember(metadata[:_AT] + metadata[_END:], Repeat(envelope[0], plan, layout, len(metadata)))
         elif plan.entries == metadata[0] - 2 and metadata.startswith(ONE_PREFIX, _END):
             key = metadata[:_AT] + metadata[_END:_PLACE] + metadata[_SHARED_END:]
-            self._remember(key, Repeat(envelope[0], plan, layout, metadata[_SENDER:_PLACE]))
+            sender = metadata[_SENDER:_PLACE]
+            self._remember(key, Repeat(envelope[0], plan, layout, len(metadata), sender=sender))
+
+    def learn_blob(self, blob: bytes, metadata: bytes, envelope: Envelope | None, plan: Plan) -> None:
+        """As :meth:`learn`, for a ``blob`` of ``metadata`` and one buffer."""
+        layout = plan.alone
+        if envelope is None or layout is None or not may_repeat(plan) or plan.entries != metadata[0] - 1:
+            return
+        if len(metadata) > _LONGEST or self._envelopes.split(metadata)[0] != envelope:
+            return
+        start, buffer = blob[:_BLOB_AT], buffer_at(len(metadata))
+        if len(self._buffers) >= _REMEMBERED:
+            self._buffers.clear()
+        self._buffers[start] = buffer
+        self._remember(start + blob[_BLOB_END:buffer], Repeat(envelope[0], plan, layout, len(metadata), at=buffer))
 
     def _remember(self, key: bytes, repeat: Repeat) -> None:
         if len(self._known) >= _REMEMBERED:

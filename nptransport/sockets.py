@@ -10,6 +10,7 @@ import zmq
 
 from .codec import Decoder, encode, is_topic, read_topic
 from .errors import DecodeError
+from .framing import is_blob
 from .limits import DEFAULT_LIMITS, Limits
 
 __all__ = ["recv_array", "send_array"]
@@ -103,6 +104,8 @@ def _recv(socket: zmq.Socket[Any], flags: int, limits: Limits) -> Any:
             if not frame.more:
                 raise DecodeError.of("message", expected="metadata", found=f"{frame.bytes[:24]!r}")
             frame = socket.recv(flags, copy=False)
+        elif is_blob(frame.bytes):
+            return decoder.decode_blob(frame.bytes)
         plan, _ = decoder.plan(frame.bytes)
         parts: list[Any] = []
         while frame.more and len(parts) < plan.count:

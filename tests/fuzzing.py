@@ -207,10 +207,10 @@ def corpus() -> dict[str, list[Frames]]:
         copies.parts_of(each, joined) for each in messages if each and each[0] > b"\x7f" for joined in (True, False)
     ]
     return {
-        "decode": messages,
-        "odd buffers": messages,
+        "decode": messages + blobs,
+        "odd buffers": messages + blobs,
         "loads": blobs + messages,
-        "stream": messages,
+        "stream": messages + blobs,
         "word": [[each, document] for each in tags for document in words],
         "copy": [[topic + part[0], *part[1:]] for topic in (b"", b"camera/left") for part in wrapped],
         "ledger": [words, streams, [*words, *streams]],

@@ -14,12 +14,17 @@ from reference_msgpack import Ext, Map, need, unpack
 NUMBERS = {"i2": "h", "i4": "i", "i8": "q", "u2": "H", "u4": "I", "u8": "Q", "f2": "e", "f4": "f", "f8": "d"}
 TIME = r"[<>][mM]8(\[([1-9][0-9]*)?(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?"
 LONG_DOUBLE = r"[<>][fc]([0-9]{2}):(x87|binary128|double-double)"
+SIGNATURE = b"\x89NPT\r\n\x1a\n"
 ML_DTYPES = r"bfloat16|b?complex32|float[468]_e[0-9a-z]+|u?int[124]"
 
 
 def decode(frames):
     """{"topic", "envelope", "payload"} of a message, the first two None where they are absent."""
     frames, topic = list(frames), None
+    if frames[0][:8] == SIGNATURE:
+        need(len(frames) == 1, "something behind a blob")
+        frames = split(frames[0])
+        need(frames and 0x80 <= int.from_bytes(frames[0][:1], "big") <= 0x8F, "no metadata")
     if not 0x80 <= int.from_bytes(frames[0][:1], "big") <= 0x8F:
         topic = frames.pop(0).decode()
     need(frames and frames[0][1:5] == b"\xa3npt", "no metadata")
@@ -47,7 +52,7 @@ def whole_buffers(parts, cut):
 def split(blob):
     """The frames of a blob."""
     signature, count, zero = struct.unpack_from("<8sII", blob)
-    need(signature == b"\x89NPT\r\n\x1a\n" and not zero, "no blob")
+    need(signature == SIGNATURE and not zero, "no blob")
     frames, at = [], 16 + 8 * count
     for length in struct.unpack_from(f"<{count}Q", blob, 16):
         at += -at % 64

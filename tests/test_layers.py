@@ -20,7 +20,7 @@ ROOT = Path(npt.__file__).parent
 # From the ground up. A room knows those below its row, and nobody beside it.
 LAYERS = [
     {"errors", "limits", "log"},
-    {"packing", "dtypes", "elements", "strings"},
+    {"packing", "framing", "dtypes", "elements", "strings"},
     {"arrays", "values", "envelope", "descriptor"},
     {"tree", "cuts"},
     {"codec"},

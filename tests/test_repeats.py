@@ -13,6 +13,7 @@ from nptransport.codec import ALONE, Decoder, Encoder, with_entry
 from nptransport.descriptor import Descriptor, Piece, read_descriptor, write_entry
 from nptransport.envelope import EnvelopeWriter
 from nptransport.errors import DecodeError
+from nptransport.framing import join_frames
 from nptransport.protocol.copies import parts_of, read
 from nptransport.protocol.repeated import RepeatedCopies
 from nptransport.repeats import Repeats
@@ -95,6 +96,78 @@ def test_a_place_in_shared_memory_that_was_changed_is_what_the_decoder_says(data
         assert envelope == (repeat.source, repeat.sequence, repeat.sent_at)
         assert read_descriptor(shared, 1) == Descriptor(repeat.sender, *place, [Piece(0, 0, 24)])
         assert [(each.dtype, each.shape) for each in plan.layouts] == [(np.dtype("f4"), (2, 3))]
+
+
+def blob_of(array, sequence, sent_at):
+    writer = EnvelopeWriter("0123456789abcdef", ALONE)
+    writer.sequence = sequence
+    return join_frames(Encoder().encode(array, writer.entry(sent_at)))
+
+
+def unwrapped(blob):
+    decoder = Decoder()
+    metadata, parts = decoder.split(blob)
+    plan, envelope, shared = decoder.open(metadata)
+    return plan, envelope, shared, metadata, parts
+
+
+def learnt_blobs(*blobs):
+    repeats = Repeats()
+    for blob in blobs:
+        plan, envelope, _, metadata, _ = unwrapped(blob)
+        repeats.learn_blob(blob, metadata, envelope, plan)
+    return repeats
+
+
+@given(arrays())
+@settings(max_examples=300, deadline=None)
+def test_a_repeated_blob_is_what_the_long_way_makes_of_it(array):
+    first, second = blob_of(array, 0, 1.0), blob_of(array, 7, 2.0)
+    repeats = learnt_blobs(first)
+    for _ in range(2):  # by the rest of it, and by what came last
+        repeat = repeats.find_blob(second)
+        if repeat is not None:
+            plan, envelope, _, metadata, parts = unwrapped(second)
+            assert (repeat.source, repeat.sequence, repeat.sent_at) == envelope
+            assert repeat.size == len(metadata) + sum(map(len, parts))
+            assert difference(plan.payload(parts), repeat.build(second)) is None
+            assert not repeat.build(second).flags.writeable
+
+
+def test_blobs_of_many_layouts_are_told_apart():
+    layouts = [
+        np.arange(100, dtype="<f4"),
+        np.arange(100, dtype="<i4"),
+        np.zeros((10, 10), "<i4"),
+        np.zeros(50, "M8[s]"),
+    ]
+    repeats = learnt_blobs(*(blob_of(array, 0, 1.0) for array in layouts))
+    for sequence in (1, 2):
+        for array in [*layouts, *reversed(layouts)]:
+            blob = blob_of(array, sequence, 1.0)
+            repeat = repeats.find_blob(blob)
+            assert repeat.sequence == sequence
+            assert difference(array, repeat.build(blob)) is None
+    assert repeats.find_blob(blob_of(np.zeros(100, "<u4"), 1, 1.0)) is None
+    assert repeats.find_blob(blob_of(layouts[0], 1, np.inf)) is None
+
+
+@given(st.data())
+@settings(max_examples=700, deadline=None)
+def test_a_blob_that_was_changed_is_what_the_long_way_says(data):
+    first = blob_of(np.zeros((2, 3), "f4"), 3, 1.0)
+    repeats, changed = learnt_blobs(first), bytearray(first)
+    if data.draw(st.booleans()):
+        repeats.find_blob(first)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(changed) - 1))
+        changed[at : at + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
+    repeat = repeats.find_blob(bytes(changed))
+    if repeat is not None:
+        plan, envelope, shared, _, parts = unwrapped(bytes(changed))
+        assert (repeat.source, repeat.sequence, repeat.sent_at) == envelope
+        assert shared is None
+        assert difference(plan.payload(parts), repeat.build(bytes(changed))) is None
 
 
 START = b"\xff=abcdefgh"

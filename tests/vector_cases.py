@@ -11,6 +11,7 @@ import numpy as np
 from hostile import HEAD, Pairs, metadata, pack, part, tag, tagged, tree
 
 import nptransport as npt
+from nptransport.framing import join_frames
 
 COUNTING = np.arange(6, dtype="<i2").reshape(2, 3)
 NESTED = [("a", "|b1"), ("inner", [("x", "<f4"), ("y", ">i2", (2,))])]
@@ -159,6 +160,19 @@ RAW: dict[str, Any] = {
         ],
         {"payload": [LIST, LIST]},
     ),
+    "joined": (
+        "a message with an envelope in one part",
+        [
+            join_frames(
+                [
+                    b"\x83" + HEAD + pack("envelope") + b"\x93\xb00123456789abcdef\xcf" + bytes(7) + b"\x05"
+                    b"\xcb\x3f\xf8" + bytes(6) + pack("parts") + pack([ARRAY]),
+                    THREE,
+                ]
+            )
+        ],
+        {"envelope": ["0123456789abcdef", 5, {"float": "1.5"}], "payload": LIST},
+    ),
     "envelope-later": (
         "an envelope in other widths, in another place, with an element of a later version",
         [metadata([ARRAY], envelope=["s", 5, 1.5, "later"]), THREE],
@@ -224,6 +238,9 @@ REFUSED: dict[str, Any] = {
         [metadata([ARRAY], cut=[1, 1]), THREE, THREE],
         "numbers",
     ),
+    "refused-joined-more": ("something behind a blob", [join_frames([metadata([ARRAY]), THREE]), THREE], "metadata"),
+    "refused-joined-topic": ("a topic in a blob", [join_frames([b"left", metadata([ARRAY]), THREE])], "metadata"),
+    "refused-joined-twice": ("a blob in a blob", [join_frames([join_frames([metadata([ARRAY]), THREE])])], "metadata"),
     "refused-short-buffer": ("a buffer that is too short", [metadata([ARRAY]), THREE[:-1]], "bytes"),
     "refused-long-buffer": ("a buffer that is too long", [metadata([ARRAY]), THREE + b"\0"], "bytes"),
     "refused-shape-overflow": (

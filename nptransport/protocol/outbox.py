@@ -12,6 +12,7 @@ from ..arrays import Buffer
 from ..codec import ALONE, BODY, Encoder, with_entry
 from ..cuts import cut_entry
 from ..envelope import EnvelopeWriter
+from ..framing import MOST_JOINED, around, join_frames, joined_size
 from ..limits import Limits
 from ..memory.pool import InFlight
 from .handle import SendHandle
@@ -21,6 +22,8 @@ __all__ = ["SMALL", "Outbox"]
 
 # Up to here a copy into a message of libzmq's own costs less than lending it a buffer and hearing of its return.
 SMALL = 64 * 1024
+
+_REMEMBERED = 64  # layouts
 
 
 class Outbox:
@@ -43,6 +46,10 @@ class Outbox:
         self.small = min(small, max_bytes // (4 * max_messages))
         """Bytes of content up to which a message is copied by libzmq."""
         self.in_flight = InFlight(max_bytes - self.small * max_messages, on_release)
+        # For messages in one part: all that stands around number, time and array, and their bytes.
+        self._joints: dict[bytes, tuple[bytes, bytes, int]] = {}
+        self._joint: tuple[Any, tuple[int, ...], bytes, bytes, int] = None, (), b"", b"", 0
+        self._nbytes = 0
         self._asked: tuple[Any, Any, tuple[np.dtype[Any], tuple[int, ...], int]] | None = None
         self.messages = 0
         self.nbytes = 0
@@ -51,14 +58,40 @@ class Outbox:
         """Frames for the next message, sent ``now`` (seconds since 1970)."""
         return self._encoder.encode(payload, self._envelope.entry(now))
 
+    def joined_like_before(self, array: np.ndarray[Any, Any], now: float) -> bytes | None:
+        """The next message in one part, if the small ``array`` can be sent as it stands and one like it was encoded."""
+        dtype, shape, begun, rest, self._nbytes = self._joint
+        if array.dtype is not dtype or array.shape != shape or not array.flags.c_contiguous:
+            body = self.body_like_before(array)
+            if body is None:
+                return None
+            joint = self._joints.get(body)
+            if joint is None:
+                if len(self._joints) >= _REMEMBERED:
+                    self._joints.clear()
+                size = len(self.metadata(now, body))
+                before, between = around(size, array.nbytes)
+                joint = self._envelope.begun(before), body + between, size + array.nbytes
+                self._joints[body] = joint
+            begun, rest, self._nbytes = joint
+            self._joint = array.dtype, array.shape, *joint
+        return self._envelope.joined(begun, now, rest, array)
+
+    def count_joined(self) -> None:
+        """The message that :meth:`joined_like_before` gave last is on its way."""
+        self.count(self._nbytes)
+
+    def joined(self, frames: list[Buffer]) -> list[Buffer]:
+        """``frames`` in one part, where that is the quicker way."""
+        return [join_frames(frames)] if len(frames) > 1 and joined_size(frames) <= MOST_JOINED else frames
+
     def check_loan(self, shape: Any, dtype: Any) -> tuple[np.dtype[Any], tuple[int, ...], int]:
-        """As :func:`check_loan`; at once for the very objects that it was asked about last, which nobody can change."""
+        """As :func:`check_loan`; at once for what it was asked about last."""
         asked = self._asked
-        if asked is not None and shape is asked[0] and dtype is asked[1]:
+        if asked is not None and dtype is asked[1] and _are_lengths(shape) and shape == asked[0]:
             return asked[2]
         checked = check_loan(shape, dtype, self._limits)
-        lengths = shape if type(shape) is tuple else (shape,)
-        if isinstance(dtype, (np.dtype, type)) and all(type(length) is int for length in lengths):
+        if isinstance(dtype, (np.dtype, type, str)) and _are_lengths(shape):  # which nobody can change
             self._asked = shape, dtype, checked
         return checked
 
@@ -107,3 +140,8 @@ class Outbox:
         self._envelope.sequence += 1
         self.messages += 1
         self.nbytes += nbytes
+
+
+def _are_lengths(shape: Any) -> bool:
+    """Whether ``shape`` is one in plain numbers, as most are, and not something else that is equal to one."""
+    return type(shape) is int or (type(shape) is tuple and {*map(type, shape)} == {int})

@@ -18,11 +18,11 @@ _LONGEST = 1024  # bytes before the array
 class RepeatedCopy(Repeat):
     """What is the same in all of these, and number and time of the last one."""
 
-    __slots__ = ("size", "topic")
+    __slots__ = ("topic",)
 
-    def __init__(self, source: str, plan: Plan, layout: Layout, topic: str, size: int) -> None:
-        super().__init__(source, plan, layout, b"")
-        self.topic, self.size = topic, size
+    def __init__(self, source: str, plan: Plan, layout: Layout, topic: str, around: int) -> None:
+        super().__init__(source, plan, layout, around)
+        self.topic = topic
 
 
 class RepeatedCopies:
@@ -69,4 +69,4 @@ class RepeatedCopies:
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         key = before[:numbers_at] + before[len(before) - len(metadata) + BODY + ENTRY_SIZE :]
-        self._known[key] = RepeatedCopy(envelope[0], plan, plan.alone, topic, size)
+        self._known[key] = RepeatedCopy(envelope[0], plan, plan.alone, topic, size - plan.nbytes)
