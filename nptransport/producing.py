@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any, Literal
 
-import numpy as np
 import zmq
 
 from .addresses import Addresses
@@ -16,14 +15,14 @@ from .curve import Curve
 from .cuts import cut
 from .ending import close_at_end
 from .errors import AuthenticationError, ConnectionClosed, MisuseError, Timeout
-from .framing import MOST_JOINED
 from .layout import Lent, shaped
 from .limits import Limits
 from .log import warn
 from .protocol.handle import FREE, SendHandle
 from .protocol.outbox import SMALL, Outbox
 from .protocol.statistics import ProducerStatistics
-from .sharing import CROSSOVER, Sharing
+from .sharing import CROSSOVER
+from .shortcuts import LOOK, Shortcuts
 from .steps import Need, Steps
 
 __all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Producing"]
@@ -33,11 +32,8 @@ MAX_MESSAGES = 1000  # ZeroMQ's own default
 MAX_BYTES = 3 * 2**27
 LINGER = 5.0
 
-_JOINED = MOST_JOINED - 1024  # bytes of an array that goes in one part with its metadata
-_LOOK = 0.01  # seconds between looks at who is connected
 
-
-class Producing(Sharing):
+class Producing(Shortcuts):
     """State and steps of a producer; the faces beside this add the waiting."""
 
     def _set_up(
@@ -89,32 +85,6 @@ class Producing(Sharing):
             **refused(connections),
         )
 
-    def _send_like_before(self, payload: Any) -> bool:
-        """Send a small array of a layout sent before, if that can be done at once: a short cut."""
-        now, outbox, channel = time.time(), self._outbox, self._channel
-        if type(payload) is not np.ndarray or now - self._looked > _LOOK:
-            return False
-        if payload.nbytes > outbox.small:
-            lender = self._lender
-            body = None if lender is None else outbox.body_like_before(payload)
-            return lender is not None and body is not None and self._share_like_before(lender, payload, body, now)
-        channel.enter()
-        try:
-            if payload.nbytes <= _JOINED:
-                part = outbox.joined_like_before(payload, now)
-                if part is None or not channel.try_send_one(part):
-                    return False
-                outbox.count_joined()
-            else:
-                body = outbox.body_like_before(payload)
-                if body is None or not channel.try_send_pair(metadata := outbox.metadata(now, body), payload):
-                    return False
-                outbox.count(len(metadata) + payload.nbytes)
-            self._carried = 0
-            return True
-        finally:
-            channel.leave()
-
     def _sending(self, payload: Any, copy: bool) -> Steps[SendHandle | None]:
         channel, outbox = self._channel, self._outbox
         now = time.time()
@@ -159,25 +129,6 @@ class Producing(Sharing):
 
     # Loans
 
-    def _lend_now(self, shape: Any, dtype: Any, order: Literal["C", "F"]) -> Lent | None:
-        """As :meth:`_lending`, if there is a slot at once."""
-        lender = self._lender
-        if lender is None:
-            return None
-        self._channel.enter()
-        try:
-            kind, sizes, nbytes = self._outbox.check_loan(shape, dtype)
-            slot = lender.take_now(nbytes) if nbytes > self._outbox.small else None
-            if slot is None:
-                return None
-            if order == "C":
-                array = slot.like(kind, sizes, nbytes).view()
-            else:
-                array = shaped(slot.array, kind, sizes, nbytes, order)
-            return Lent(array, slot.array, slot)
-        finally:
-            self._channel.leave()
-
     def _lending(self, shape: Any, dtype: Any, order: Literal["C", "F"]) -> Steps[Lent]:
         """An array to be filled and sent: in shared memory if what is sent here lies there, else in a warm buffer."""
         kind, shape, nbytes = self._outbox.check_loan(shape, dtype)
@@ -191,21 +142,6 @@ class Producing(Sharing):
                 slot = self._lender.take(nbytes)
         memory = self._outbox.in_flight.borrow(nbytes) if slot is None else slot.array
         return Lent(shaped(memory, kind, shape, nbytes, order), memory, slot)
-
-    def _send_lent_now(self, lent: Lent) -> bool:
-        """As :meth:`_sending_lent`, if the like was sent before and there is room at once."""
-        lender, now = self._lender, time.time()
-        if lender is None or lent.slot is None or now - self._looked > _LOOK:
-            return False
-        lent.array.flags.writeable = False
-        body = self._outbox.body_like_before(lent.array)
-        if body is None:
-            return False
-        self._channel.enter()
-        try:
-            return self._hand_over_now(lender, lent.slot, lent.array.nbytes, body, now)
-        finally:
-            self._channel.leave()
 
     def _sending_lent(self, lent: Lent) -> Steps[None]:
         """Send what has been written into it. Nobody writes to it any more."""
@@ -272,7 +208,7 @@ class Producing(Sharing):
         self._settled_at = self._outbox.messages
 
     def _look_now_and_then(self, now: float) -> None:
-        if now - self._looked > _LOOK:
+        if now - self._looked > LOOK:
             self._look()
             self._channel.look()
             self._looked = now

@@ -41,6 +41,15 @@ class Channel(channel.Channel):
         self.check_open()
         return await self._drive(steps, timeout)
 
+    def has_turn(self) -> bool:
+        """Whether something may be done without an ``await``: not each time, so that others run, too."""
+        self.check_open()
+        self._enter_loop()
+        if (self._operations + 1) % _TURN == 0:
+            return False
+        self._operations += 1
+        return True
+
     async def finish_soon(self, steps: Steps[T], timeout: float) -> T:
         """As :meth:`drive`, for the last ``steps``: every other use ends with ConnectionClosed from now on."""
         self.check_open()

@@ -13,7 +13,7 @@ from ..curve import Curve
 from ..errors import AuthenticationError, ConnectionClosed, Timeout
 from ..limits import DEFAULT_LIMITS, Limits
 from ..producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing
-from ..protocol.handle import SendHandle
+from ..protocol.handle import FREE, SendHandle
 from .channel import Channel
 
 __all__ = ["Producer"]
@@ -49,7 +49,11 @@ class Producer(Producing):
 
     async def send(self, payload: Any, *, timeout: float | None = None, copy: bool = True) -> SendHandle | None:
         """As :meth:`nptransport.Producer.send`. Cancelled while it waits, it has sent nothing."""
-        return await self._channel.drive(self._sending(payload, copy), timeout)
+        channel = self._channel
+        if channel.has_turn() and self._send_like_before(payload):
+            channel.wake()
+            return None if copy else FREE
+        return await channel.drive(self._sending(payload, copy), timeout)
 
     def loan(
         self, shape: Any, dtype: Any = float, *, order: Literal["C", "F"] = "C", timeout: float | None = None
@@ -91,16 +95,23 @@ class Loan:
         self, producer: Producer, shape: Any, dtype: Any, order: Literal["C", "F"], timeout: float | None
     ) -> None:
         self._producer, self._timeout = producer, timeout
-        self._steps = producer._lending(shape, dtype, order)
+        self._wanted = shape, dtype, order
 
     async def __aenter__(self) -> np.ndarray[Any, Any]:
-        self._lent = await self._producer._channel.drive(self._steps, self._timeout)
-        return self._lent.array
+        producer = self._producer
+        lent = producer._lend_now(*self._wanted) if producer._channel.has_turn() else None
+        if lent is None:
+            lent = await producer._channel.drive(producer._lending(*self._wanted), self._timeout)
+        self._lent = lent
+        return lent.array
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is None:
-            await self._producer._channel.drive(self._producer._sending_lent(self._lent), self._timeout)
+        producer = self._producer
+        if kind is not None:
+            producer._take_back(self._lent)
+        elif producer._channel.has_turn() and producer._send_lent_now(self._lent):
+            producer._channel.wake()
         else:
-            self._producer._take_back(self._lent)
+            await producer._channel.drive(producer._sending_lent(self._lent), self._timeout)
