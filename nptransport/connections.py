@@ -67,7 +67,8 @@ class Connections:
         self._live: dict[int, _Connection] = {}
         self._secured = secured
         self._reading = threading.Lock()
-        self._greetings = 0
+        self.count = 0
+        """Number of peers when last refreshed."""
         self._failure: tuple[int, int] | None = None  # of the handshake of the connection that ends next
         self._unbound = 0
         self.departed: list[int] | None = None
@@ -99,13 +100,13 @@ class Connections:
     def refresh(self) -> int:
         """Take in what has happened since; number of peers now."""
         if not self._reading.acquire(blocking=False):
-            return self._greetings  # another thread looks at this moment: statistics() may be asked for by any
+            return self.count  # another thread looks at this moment: statistics() may be asked for by any
         try:
             if not self._closed:
                 self._read_events()
         finally:
             self._reading.release()
-        return self._greetings
+        return self.count
 
     def _read_events(self) -> None:
         try:
@@ -130,7 +131,7 @@ class Connections:
         except zmq.ZMQError:  # the context has been terminated, and these descriptors are soon others'
             self.lost = True
             self._live.clear()
-            self._greetings = 0
+            self.count = 0
 
     def _ours(self, address: bytes) -> str | None:
         """The address of an event, if it was us who connected there; what came to us has our own in common."""
@@ -143,7 +144,7 @@ class Connections:
         for connection in reversed(self._live.values()):
             if not connection.greeted and connection.address == address:
                 connection.greeted = True
-                self._greetings += 1
+                self.count += 1
                 if address is not None:
                     self.turned_away.pop(address, None)
                     self.broken_off.pop(address, None)
@@ -160,11 +161,11 @@ class Connections:
         address = connection.address
         denied = failure is None and self._denied[address] > 0
         if failure is None and not denied and connection.greeted:
-            self._greetings -= 1
+            self.count -= 1
             self.disconnects += 1
             return
         if connection.greeted:  # it was another one that had succeeded
-            self._greetings -= 1
+            self.count -= 1
             self._greet(address)
         if denied:
             self._denied[address] -= 1
@@ -198,14 +199,9 @@ class Connections:
                 self.turned_away[address] = why, False
 
     @property
-    def count(self) -> int:
-        """Number of peers when last refreshed."""
-        return self._greetings
-
-    @property
     def pending(self) -> int:
         """Number of connections, when last refreshed, whose other side has not said yet that it speaks ZeroMQ."""
-        return len(self._live) - self._greetings
+        return len(self._live) - self.count
 
     def news(self) -> list[tuple[str, int]]:
         """Whom we have refused since this was called last, but for those whose key is known."""
@@ -244,7 +240,7 @@ class Connections:
         """Count a connection no more that we left ourselves: libzmq has no event for that."""
         left = self._live.pop(connection, None)
         if left is not None and left.greeted:
-            self._greetings -= 1
+            self.count -= 1
             self.disconnects += 1
 
     def number_of(self, connection: int | None) -> int | None:

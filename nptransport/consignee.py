@@ -54,15 +54,17 @@ class Consignee:
         """Have the reader say by other means, too, that there are receipts; or do so no more."""
         self._words[ASLEEP] = wanted
 
-    def put(self, slot: Slot, after: int, message: bytes) -> bool:
-        """Whether ``message``, which lies in ``slot``, is on the lane; if not, the socket has to carry it.
+    def put(self, slot: Slot, after: int, *pieces: bytes) -> bool:
+        """Whether the message of these ``pieces``, which lies in ``slot``, is on the lane; if not, the socket has to
+        carry it.
 
         ``after``: generation of the message that the socket carried last.
         """
-        if len(message) > MOST or not slot.place:
+        message = b"".join((HEAD.pack(after, slot.generation, slot.place), *pieces))
+        if len(message) > MOST + HEAD.size or not slot.place:
             return False
         try:
-            self.end.send(HEAD.pack(after, slot.generation, slot.place) + message)
+            self.end.send(message)
         except OSError:  # full; or the reader has gone, which its side channel tells
             return False
         self.waiting.append(slot)
@@ -81,7 +83,10 @@ class Consignee:
                 held.append(waiting.popleft())
                 self.taken += 1
         seen = held if all_of_them or len(held) <= _SOME else held[:_SOME]
-        freed = [slot for slot in seen if words[slot.place] == slot.generation]
+        freed = []
+        for slot in seen:
+            if words[slot.place] == slot.generation:
+                freed.append(slot)  # noqa: PERF401 - a comprehension is a call more before Python 3.12
         if len(freed) == 1:
             held.remove(freed[0])
         elif freed:

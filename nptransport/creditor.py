@@ -65,7 +65,8 @@ class Creditor:
 
     def take(self, generation: int, place: int) -> None:
         """A message comes off the lane. It is ours from the start, and let go of by a receipt, at that ``place``."""
-        self._let_go_of_given()
+        if self._place:
+            self._let_go_of_given()
         receipts = self._receipts
         if receipts is not None and PLACES <= place < WORDS:
             receipts[TAKEN] = generation

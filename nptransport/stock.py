@@ -18,6 +18,7 @@ __all__ = ["Peers", "Stock"]
 
 # Messages that wait for a reader: as many, or that much. With more, the processor's cache holds them no more.
 _DEPTH, _DEPTH_BYTES = 4, 2**22
+_NONE: list[Slot] = []
 
 
 class Peers(Protocol):
@@ -113,16 +114,22 @@ class Stock:
     def take_now(self, nbytes: int) -> Slot | None:
         """As :meth:`take`, if that needs no thought."""
         with self._lock:
-            consignee, waiting = self._consignees.only, len(self._claims.waiting)
+            consignee, waiting, freed = self._consignees.only, len(self._claims.waiting), _NONE
             if consignee is not None:
-                for slot in consignee.take_freed():
-                    self._take_back(slot)
+                freed = consignee.take_freed()
                 waiting += len(consignee.waiting)
-            if waiting >= max(_DEPTH, _DEPTH_BYTES // nbytes):
-                return None
-            found = self._pop(nbytes)
-            if found is None or not self._renew(found):
-                return None
+            most = max(_DEPTH, _DEPTH_BYTES // nbytes)
+            if len(freed) == 1 and waiting < most and freed[0].fits(nbytes):  # as in most streams
+                found: Slot | None = freed[0]
+                self._empty(freed[0])
+            else:
+                for slot in freed:
+                    self._take_back(slot)
+                if waiting >= most:
+                    return None
+                found = self._pop(nbytes)
+                if found is None or not self._renew(found):
+                    return None
             if self._consignees.asleep:
                 self._consignees.sleep(False)
             return found
@@ -195,10 +202,13 @@ class Stock:
             self._take_back(slot)
 
     def _take_back(self, slot: Slot) -> None:
+        self._empty(slot)
+        self._slots.push(slot)
+
+    def _empty(self, slot: Slot) -> None:
         """Nobody holds what is in ``slot``, and nobody but who did can have heard of it."""
         self.nbytes -= slot.used
         slot.stamp(0, 0)
-        self._slots.push(slot)
 
     def look(self) -> None:
         """Take note of who has gone."""
