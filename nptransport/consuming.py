@@ -147,18 +147,11 @@ class Consuming(Receiving):
                 raise
             payload = out
         elif first is not None and letter.topic is None:
-            self._learn(first, letter)
+            self._repeats.learn(first, letter.envelope, letter.plan)
         self._inbox.received(letter.envelope, letter.nbytes)
         if not self._inbox.messages & _SOME:
             self._channel.connections.refresh()
         return payload, letter.topic, letter.envelope, letter.nbytes
-
-    def _learn(self, first: bytes, letter: Letter) -> None:
-        if not is_blob(first):
-            self._repeats.learn(first, letter.envelope, letter.plan)
-        elif len(letter.parts) == 1:
-            metadata, _ = self._decoder.split(first)
-            self._repeats.learn_blob(first, metadata, letter.envelope, letter.plan)
 
     def _build(self, plan: Plan, parts: list[Any], copy: bool) -> Any:
         try:
@@ -187,6 +180,8 @@ class Consuming(Receiving):
         plan, envelope, shared = self._decoder.open(metadata)
         if shared is not None:
             raise DecodeError.of("blob", expected="all buffers of a message", found="a descriptor of shared memory")
+        if len(parts) == 1 and len(parts[0]) == plan.nbytes:
+            self._repeats.learn_blob(blob, metadata, envelope, plan)
         return Letter(plan, list(plan.join(parts)), None, envelope, len(metadata) + sum(map(len, parts)))
 
     def _skipped(self, error: DecodeError) -> None:

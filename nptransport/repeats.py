@@ -135,13 +135,13 @@ class Repeats:
             self._remember(key, Repeat(envelope[0], plan, layout, len(metadata), sender=sender))
 
     def learn_blob(self, blob: bytes, metadata: bytes, envelope: Envelope | None, plan: Plan) -> None:
-        """As :meth:`learn`, for a ``blob`` of ``metadata`` and one buffer."""
-        layout = plan.alone
+        """As :meth:`learn`, for a ``blob`` of ``metadata`` and one buffer, as long as that says."""
+        layout, buffer = plan.alone, buffer_at(len(metadata))
         if envelope is None or layout is None or not may_repeat(plan) or plan.entries != metadata[0] - 1:
             return
         if len(metadata) > _LONGEST or self._envelopes.split(metadata)[0] != envelope:
             return
-        start, buffer = blob[:_BLOB_AT], buffer_at(len(metadata))
+        start = blob[:_BLOB_AT]
         if len(self._buffers) >= _REMEMBERED:
             self._buffers.clear()
         self._buffers[start] = buffer

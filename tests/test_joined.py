@@ -16,6 +16,8 @@ from vector_cases import metadata
 
 import nptransport as npt
 from nptransport import framing
+from nptransport.codec import ALONE, Encoder
+from nptransport.envelope import EnvelopeWriter
 from nptransport.framing import MOST_JOINED, SIGNATURE, is_blob, join_frames, joined_size, split_blob
 
 
@@ -179,6 +181,30 @@ def test_a_malformed_one_is_refused(face, address, push, bad):
     assert (consumer.statistics().messages, consumer.statistics().malformed) == (4, 3)
     with pytest.raises(npt.DecodeError):
         npt.decode([bad])
+
+
+NUMBERED = EnvelopeWriter("0123456789abcdef", ALONE)
+NUMBERED_PAIR = [bytes(frame) for frame in Encoder().encode(np.arange(3), NUMBERED.entry(1.0))]
+NEARLY = {
+    "a frame of nothing in front": [NUMBERED_PAIR[0], b"", NUMBERED_PAIR[1]],
+    "a frame of nothing behind": [*NUMBERED_PAIR, b""],
+    "a byte too few": [NUMBERED_PAIR[0], NUMBERED_PAIR[1][:-1]],
+    "a byte too many": [NUMBERED_PAIR[0], NUMBERED_PAIR[1] + b"\0"],
+    "no time": [NUMBERED_PAIR[0].replace(NUMBERED.entry(1.0), NUMBERED.entry(np.nan)), NUMBERED_PAIR[1]],
+}
+
+
+@pytest.mark.parametrize("nearly", NEARLY.values(), ids=NEARLY)
+def test_what_looks_like_one_before_is_refused_each_time(face, address, push, nearly):
+    consumer = face.consumer(bind=address)
+    socket = push(consumer.address)
+    for message in (nearly, NUMBERED_PAIR, nearly, nearly, NUMBERED_PAIR, nearly):
+        socket.send(join_frames(message))
+        if message is nearly:
+            with pytest.raises(npt.DecodeError):
+                consumer.recv()
+        else:
+            assert consumer.recv().tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK)
