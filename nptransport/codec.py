@@ -149,12 +149,14 @@ class Decoder:
         self._envelopes = EnvelopeReader(HEAD)
 
     def decode(self, frames: Sequence[Any]) -> Any:
-        """The payload of ``[topic?, metadata, buffer, ...]``, or of the one blob that holds all but a topic."""
+        """The payload of ``[topic?, metadata, buffer, ...]``, or of ``[blob]``."""
         if not isinstance(frames, (list, tuple)) or not frames:
             found = f"{type(frames).__name__} of {len(frames)}" if hasattr(frames, "__len__") else repr(frames)[:40]
             raise DecodeError.of("message", expected="a list of frames", found=found, hint="for a blob call loads")
         try:
             first, parts = _read_only(frames[0]), frames[1:]
+            if not parts and is_blob(first):
+                return self.decode_blob(first)
             if is_topic(first):
                 read_topic(first)
                 if not parts:
@@ -164,25 +166,26 @@ class Decoder:
             raise
         except Exception as error:
             raise _unforeseen(error) from error
-        if not parts and is_blob(first):
-            return self.decode_blob(first)
         plan, _ = self.plan(first)
         return plan.payload(plan.join(parts))
 
     def decode_blob(self, blob: Buffer) -> Any:
         """The payload of a message in one part."""
-        metadata, parts = self.split(blob)
-        plan, _ = self.plan(metadata)
+        _, plan, _, parts = self.open_blob(blob)
         return plan.payload(plan.join(parts))
 
-    def split(self, blob: Buffer) -> tuple[bytes, list[memoryview]]:
-        """Metadata and buffers of a message in one part."""
+    def open_blob(self, blob: Buffer) -> tuple[bytes, Plan, Envelope | None, list[memoryview]]:
+        """Metadata of a message in one part, what that says, who sent it, and the other parts that are in it."""
         frames = split_blob(blob, self.limits)
         if not frames:
             raise DecodeError.of("blob", expected="metadata", found="no frames")
         if len(frames[0]) > self.limits.max_metadata_bytes:
             raise LimitExceeded.over("max_metadata_bytes", self.limits.max_metadata_bytes, len(frames[0]))
-        return bytes(frames[0]), frames[1:]
+        metadata = bytes(frames[0])
+        plan, envelope, shared = self.open(metadata)
+        if shared is not None:
+            raise DecodeError.of("blob", expected="all buffers of a message", found="a descriptor of shared memory")
+        return metadata, plan, envelope, frames[1:]
 
     def plan(self, metadata: Buffer) -> tuple[Plan, Envelope | None]:
         """What ``metadata`` says of the parts to come, and who sent it."""
@@ -224,7 +227,10 @@ class Decoder:
         if plan is not None and plan.entries == entries and metadata.startswith(HEAD, 1):
             return plan, envelope, shared
         if not metadata.startswith(HEAD[:-1], 1):
-            raise DecodeError.of("metadata", expected="a map whose first key is npt", found=f"{metadata[:24]!r}")
+            hint = "nothing goes with a blob" if is_blob(metadata) else ""
+            raise DecodeError.of(
+                "metadata", expected="a map whose first key is npt", found=f"{metadata[:24]!r}", hint=hint
+            )
         values = packing.unpack(metadata, self.limits)
         version = values["npt"]
         if type(version) is not int or version != VERSION:
@@ -417,7 +423,7 @@ def encode(payload: Any, *, limits: Limits = DEFAULT_LIMITS) -> list[Buffer]:
 
 
 def decode(frames: Sequence[Any], *, limits: Limits = DEFAULT_LIMITS) -> Any:
-    """The payload of ``frames``, with a topic part before the metadata or without; or in one blob, as small ones come.
+    """The payload of ``frames``, with a topic part before the metadata or without; or of one blob, as small ones come.
 
     Arrays are read-only views on the frames, which they keep alive; only one whose memory is not aligned for its dtype
     is copied, and those of variable-width strings.

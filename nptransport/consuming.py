@@ -17,7 +17,7 @@ from .curve import Curve
 from .descriptor import KEY, Place
 from .ending import close_at_end
 from .errors import DecodeError
-from .framing import MOST_JOINED, SIGNATURE, is_blob
+from .framing import MOST_AROUND, SIGNATURE, is_blob
 from .limits import Limits
 from .protocol.inbox import Inbox
 from .protocol.statistics import ConsumerStatistics
@@ -55,7 +55,7 @@ class Consuming(Receiving):
             bind,
             connect,
             max_messages=messages_within(max_messages, max_bytes, limits),
-            max_part_bytes=max(limits.max_total_bytes, MOST_JOINED),  # with what stands around them in a blob
+            max_part_bytes=limits.max_total_bytes + MOST_AROUND,
             context=context,
             security=security,
         )
@@ -176,10 +176,7 @@ class Consuming(Receiving):
 
     def _unwrap(self, blob: bytes) -> Letter:
         """A message in one part."""
-        metadata, parts = self._decoder.split(blob)
-        plan, envelope, shared = self._decoder.open(metadata)
-        if shared is not None:
-            raise DecodeError.of("blob", expected="all buffers of a message", found="a descriptor of shared memory")
+        metadata, plan, envelope, parts = self._decoder.open_blob(blob)
         if len(parts) == 1 and len(parts[0]) == plan.nbytes:
             self._repeats.learn_blob(blob, metadata, envelope, plan)
         return Letter(plan, list(plan.join(parts)), None, envelope, len(metadata) + sum(map(len, parts)))

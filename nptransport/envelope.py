@@ -121,13 +121,13 @@ class EnvelopeWriter:
         """Head, entry and ``body`` in one."""
         return self._metadata + _NUMBERS.pack(self.sequence, _FLOAT64, sent_at) + body
 
-    def begun(self, before: bytes) -> bytes:
-        """``before``, head, and the entry up to its numbers, for :meth:`joined`."""
+    def head(self, before: bytes) -> bytes:
+        """``before``, head, and the entry up to its numbers, for :meth:`whole`."""
         return before + self._metadata
 
-    def joined(self, begun: bytes, sent_at: float, body: bytes, content: Any) -> bytes:
+    def whole(self, head: bytes, sent_at: float, body: bytes, content: Any) -> bytes:
         """As :meth:`metadata`, with ``content``, anything that has the buffer protocol, behind it."""
-        return b"".join((begun, _NUMBERS.pack(self.sequence, _FLOAT64, sent_at), body, content))
+        return b"".join((head, _NUMBERS.pack(self.sequence, _FLOAT64, sent_at), body, content))
 
     def start(self, sent_at: float) -> bytes:
         """Head and entry of metadata that has one entry more before its body."""

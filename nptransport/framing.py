@@ -16,6 +16,7 @@ from .errors import DecodeError, LimitExceeded
 from .limits import Limits
 
 __all__ = [
+    "MOST_AROUND",
     "MOST_JOINED",
     "PAIR_HEAD",
     "SIGNATURE",
@@ -23,16 +24,19 @@ __all__ = [
     "buffer_at",
     "is_blob",
     "join_frames",
-    "joined_size",
+    "should_join",
     "split_blob",
 ]
 
 SIGNATURE = b"\x89NPT\r\n\x1a\n"  # as PNG's: a transfer that changes line ends or the eighth bit damages it
 MOST_JOINED = 32 * 1024
-"""Bytes of the largest blob that goes for a message: each part costs both sides about as much as copying so many."""
+"""Bytes of the buffers of a message that goes in one part: each part costs both sides about as much as copying them."""
+MOST_AROUND = 1024
+"""Bytes of such a blob that are neither metadata nor buffers, at the most."""
 _HEADER = struct.Struct("<8sII")
 _LENGTH = 8
 _ALIGNMENT = 64
+_MOST_FRAMES = (MOST_AROUND - _HEADER.size) // (_LENGTH + _ALIGNMENT)
 PAIR_HEAD = 64
 """Where the metadata begins in a blob of it and one buffer."""
 
@@ -56,9 +60,9 @@ def join_frames(frames: Sequence[Buffer]) -> bytes:
     return b"".join(pieces)
 
 
-def joined_size(frames: Sequence[Buffer]) -> int:
-    """Bytes of :func:`join_frames`, at the most."""
-    return _HEADER.size + _LENGTH * len(frames) + sum(map(len, frames)) + _ALIGNMENT * len(frames)
+def should_join(frames: Sequence[Buffer]) -> bool:
+    """Whether a message of these is the quicker in one part."""
+    return 1 < len(frames) <= _MOST_FRAMES and sum(map(len, frames[1:])) <= MOST_JOINED
 
 
 def around(metadata: int, buffer: int) -> tuple[bytes, bytes]:

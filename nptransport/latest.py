@@ -52,7 +52,8 @@ class Latest:
         self.lock = threading.RLock()
         self._changed = threading.Condition(self.lock)
         self._listeners: set[Callable[[], None]] = set()
-        self._service = Service(f"subscriber at {channel}", [channel.descriptor], self._work, self._tell)
+        with self.lock:  # the thread is not to go on before it can find its service
+            self._service = Service(f"subscriber at {channel}", [channel.descriptor], self._work, self._tell)
 
     def stop(self) -> None:
         self._service.stop()

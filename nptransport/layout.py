@@ -18,11 +18,13 @@ _PIECE = 4096  # parts below this stay in the message
 
 @dataclass(slots=True)
 class Lent:
-    """Memory that the caller writes a message into: a slot, or where there is none, what is copied when it is sent."""
+    """Memory that the caller writes a message into."""
 
     array: np.ndarray[Any, Any]
-    memory: np.ndarray[Any, np.dtype[np.uint8]]
     slot: Slot | None
+    """Where it lies in shared memory, until it is sent, or taken back."""
+    buffer: np.ndarray[Any, np.dtype[np.uint8]] | None = None
+    """A warm buffer that it is copied from when it is sent, until it is taken back."""
 
 
 def shaped(

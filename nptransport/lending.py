@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 
+from .consignee import Consignee
 from .descriptor import Descriptor, Piece, write_entry, write_message, write_slot
 from .ending import close_at_end
 from .lanes import AHEAD
@@ -108,12 +109,19 @@ class Lender(Stock):
             slot.entry = write_slot(self.identity, slot.segment.number, slot.index)
         return write_message(slot.entry, generation, nbytes)
 
+    def _consignee(self) -> Consignee | None:
+        """To whom messages go past ZeroMQ, if there is room on the lane."""
+        consignee = self._consignees.only
+        if consignee is None or len(self._claims.waiting) + len(consignee.waiting) >= AHEAD:
+            return None
+        return consignee
+
     def consign(self, slot: Slot, message: bytes, after: int) -> bool:
         """Whether ``message``, which was stamped, went past ZeroMQ to the only reader there is; ``after``: what ZeroMQ
         carried last."""
         with self._lock:
-            consignee = self._consignees.only
-            if consignee is None or self._count_waiting() >= AHEAD or not consignee.put(slot, after, message):
+            consignee = self._consignee()
+            if consignee is None or not consignee.put(slot, after, message):
                 return False
             self.nbytes += slot.used
             return True
@@ -122,8 +130,8 @@ class Lender(Stock):
         """As :meth:`consign`, for an array of ``nbytes`` that was not stamped, whose metadata is ``start``, its entry
         and ``body``: how long that was, or 0."""
         with self._lock:
-            consignee = self._consignees.only
-            if consignee is None or len(self._claims.waiting) + len(consignee.waiting) >= AHEAD:
+            consignee = self._consignee()
+            if consignee is None:
                 return 0
             entry = self.stamp_alone(slot, nbytes)
             if not consignee.put(slot, after, start, entry, body):

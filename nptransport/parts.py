@@ -132,19 +132,19 @@ class Parts:
     def _begin(self, flags: int) -> bytes:
         content: bytes
         try:
-            if (
-                self._was_whole
-            ):  # a third of what a frame and its content cost, but it does not tell whether more follow
+            if self._was_whole:
+                # A third of what a frame and its content cost, which alone tell whether more follow.
                 content = self._recv(flags)
                 if not content.startswith(self.whole):
-                    self._was_whole, self._first = False, None
+                    self._was_whole = False
                     self.more = self._get(_RCVMORE) != 0
                 return content
-            frame = self._first = self._recv(flags, False)
+            frame = self._recv(flags, False)
         except zmq.ZMQError as error:
             raise self.gone(error) from None
         content = frame.bytes
         self._was_whole = self.whole != b"" and content.startswith(self.whole)
+        self._first = None if self._was_whole else frame
         self.more = frame.more and not self._was_whole
         return content
 

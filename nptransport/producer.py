@@ -134,8 +134,13 @@ class Loan:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        producer = self._producer
+        producer, lent = self._producer, self._lent
         if kind is not None:
-            producer._take_back(self._lent)
-        elif not producer._send_lent_now(self._lent):
-            producer._channel.run(producer._sending_lent(self._lent), self._timeout)
+            producer._take_back(lent)
+            return
+        try:
+            if not producer._send_lent_now(lent):
+                producer._channel.run(producer._sending_lent(lent), self._timeout)
+        except BaseException:
+            producer._take_back(lent)
+            raise

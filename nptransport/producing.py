@@ -94,10 +94,10 @@ class Producing(Shortcuts):
         if self._lender is not None and not outbox.is_small(frames):
             if (yield from self._sharing(self._lender, frames)):
                 return None if copy else FREE
+            outbox.renew(frames, time.time())  # others may have sent meanwhile
             frames[0] = with_entry(frames[0], self._lender.mark())
-        self._carried = 0
         if outbox.is_small(frames):
-            while not channel.try_send(outbox.joined(frames)):
+            while not channel.try_send(outbox.as_sent(frames)):
                 yield Need.WRITABLE
                 outbox.renew(frames, time.time())
             if not copy:
@@ -124,6 +124,7 @@ class Producing(Shortcuts):
                         outbox.in_flight.abandon(staged)
                     yield Need.WRITABLE
                 outbox.renew(frames, time.time())
+        self._carried = 0
         outbox.count(sum(map(len, frames)))
         return handle
 
@@ -140,8 +141,10 @@ class Producing(Shortcuts):
                     break
                 yield Need.RELEASED
                 slot = self._lender.take(nbytes)
-        memory = self._outbox.in_flight.borrow(nbytes) if slot is None else slot.array
-        return Lent(shaped(memory, kind, shape, nbytes, order), memory, slot)
+        if slot is not None:
+            return Lent(shaped(slot.array, kind, shape, nbytes, order), slot)
+        buffer = self._outbox.in_flight.borrow(nbytes)
+        return Lent(shaped(buffer, kind, shape, nbytes, order), None, buffer)
 
     def _sending_lent(self, lent: Lent) -> Steps[None]:
         """Send what has been written into it. Nobody writes to it any more."""
@@ -156,11 +159,15 @@ class Producing(Shortcuts):
             yield from self._handing_over(self._lender, slot, frames)
 
     def _take_back(self, lent: Lent) -> None:
-        """It is not sent."""
-        if lent.slot is None:
-            self._outbox.in_flight.take_back(lent.memory)
-        elif self._lender is not None:
-            self._lender.give_back(lent.slot)
+        """It is not sent, or a copy was. Nothing happens where it was taken back before, or is on its way."""
+        slot, buffer = lent.slot, lent.buffer
+        lent.slot = lent.buffer = None
+        if self._channel.is_forked:  # the memory is the parent's, which may be sending it
+            return
+        if buffer is not None:
+            self._outbox.in_flight.take_back(buffer)
+        elif slot is not None and self._lender is not None:
+            self._lender.give_back(slot)
 
     # The end
 

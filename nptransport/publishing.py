@@ -193,7 +193,7 @@ class Publishing(Broadcasting, Endpoint):
             if lender is not None and nbytes > self._distributor.small and self._distributor.has_space(nbytes):
                 slot = lender.take(nbytes)
         memory = np.empty(nbytes, np.uint8) if slot is None else slot.array
-        return Lent(shaped(memory, kind, sizes, nbytes, order), memory, slot)
+        return Lent(shaped(memory, kind, sizes, nbytes, order), slot)
 
     def _publish_lent(self, lent: Lent, name: str) -> None:
         """Send what has been written into it. Nobody writes to it any more."""

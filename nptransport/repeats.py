@@ -43,11 +43,11 @@ class Repeat:
     )
 
     def __init__(
-        self, source: str, plan: Plan, layout: Layout, around: int, *, sender: bytes = b"", at: int = 0
+        self, source: str, plan: Plan, layout: Layout, metadata: int, *, sender: bytes = b"", at: int = 0
     ) -> None:
         self.source, self.plan, self.nbytes = source, plan, plan.nbytes
-        self.size = around + plan.nbytes
-        """Bytes of the message."""
+        self.size = metadata + plan.nbytes
+        """Bytes of metadata and array."""
         self.sender = sender
         """Whose shared memory it lies in, if it does."""
         self._dtype, self._shape = layout.dtype, None if len(layout.shape) == 1 else layout.shape

@@ -75,6 +75,7 @@ class Sharing(Endpoint):
             slot = lender.take(nbytes)
         for piece in pieces:
             slot.fill(frames[1 + piece.part], piece.offset)
+        self._outbox.renew(frames, time.time())  # others may have sent meanwhile
         yield from self._handing_over(lender, slot, frames)
         return True
 

@@ -19,8 +19,6 @@ __all__ = ["LOOK", "Shortcuts"]
 LOOK = 0.01
 """Seconds between looks at who is connected."""
 
-_JOINED = MOST_JOINED - 1024  # bytes of an array that goes in one part with its metadata
-
 
 class Shortcuts(Sharing):
     """What a producer can do at once."""
@@ -39,11 +37,11 @@ class Shortcuts(Sharing):
             return lender is not None and body is not None and self._share_like_before(lender, payload, body, now)
         channel.enter()
         try:
-            if payload.nbytes <= _JOINED:
-                part = outbox.joined_like_before(payload, now)
-                if part is None or not channel.try_send_one(part):
+            if payload.nbytes <= MOST_JOINED:
+                whole = outbox.whole_like_before(payload, now)
+                if whole is None or not channel.try_send_one(whole[0]):
                     return False
-                outbox.count_joined()
+                outbox.count(whole[1])
             else:
                 body = outbox.body_like_before(payload)
                 if body is None or not channel.try_send_pair(metadata := outbox.metadata(now, body), payload):
@@ -59,7 +57,7 @@ class Shortcuts(Sharing):
         lender = self._lender
         if lender is None:
             return None
-        self._channel.check_usable()  # the lender, which may be asked by two threads, is all that is used
+        self._channel.check_usable()  # not more: what is asked here may be asked by two threads at once
         kind, sizes, nbytes = self._outbox.check_loan(shape, dtype)
         slot = lender.take_now(nbytes) if nbytes > self._outbox.small else None
         if slot is None:
@@ -68,7 +66,7 @@ class Shortcuts(Sharing):
             array = slot.like(kind, sizes, nbytes).view()
         else:
             array = shaped(slot.array, kind, sizes, nbytes, order)
-        return Lent(array, slot.array, slot)
+        return Lent(array, slot)
 
     def _send_lent_now(self, lent: Lent) -> bool:
         """As ``Producing._sending_lent``, if the like was sent before and there is room at once."""
@@ -81,6 +79,10 @@ class Shortcuts(Sharing):
             return False
         self._channel.enter()
         try:
-            return self._hand_over_now(lender, lent.slot, lent.array.nbytes, body, now)
+            slot, lent.slot = lent.slot, None  # or it might be taken back once it is on its way
+            if self._hand_over_now(lender, slot, lent.array.nbytes, body, now):
+                return True
+            lent.slot = slot
+            return False
         finally:
             self._channel.leave()

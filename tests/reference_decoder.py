@@ -21,7 +21,8 @@ ML_DTYPES = r"bfloat16|b?complex32|float[468]_e[0-9a-z]+|u?int[124]"
 def decode(frames):
     """{"topic", "envelope", "payload"} of a message, the first two None where they are absent."""
     frames, topic = list(frames), None
-    if frames[0][:8] == SIGNATURE:
+    joined = frames[0][:8] == SIGNATURE
+    if joined:
         need(len(frames) == 1, "something behind a blob")
         frames = split(frames[0])
         need(frames and 0x80 <= int.from_bytes(frames[0][:1], "big") <= 0x8F, "no metadata")
@@ -29,6 +30,7 @@ def decode(frames):
         topic = frames.pop(0).decode()
     need(frames and frames[0][1:5] == b"\xa3npt", "no metadata")
     metadata = text_keys(unpack(frames[0], extensions=False))
+    need(not (joined and "shared" in metadata), "buffers elsewhere")
     need(type(metadata["npt"]) is int and metadata["npt"] == 1, "unknown version")
     layouts, buffers = metadata["parts"], whole_buffers(frames[1:], metadata.get("cut"))
     need(len(layouts) == len(buffers), "another number of buffers")

@@ -239,6 +239,16 @@ REFUSED: dict[str, Any] = {
         "numbers",
     ),
     "refused-joined-more": ("something behind a blob", [join_frames([metadata([ARRAY]), THREE]), THREE], "metadata"),
+    "refused-joined-behind-topic": (
+        "a blob behind a topic",
+        [b"left", join_frames([metadata([ARRAY]), THREE])],
+        "metadata",
+    ),
+    "refused-joined-shared": (
+        "a blob that says that its buffers lie elsewhere",
+        [join_frames([metadata([ARRAY], shared=bytes(44)), THREE])],
+        "shared memory",
+    ),
     "refused-joined-topic": ("a topic in a blob", [join_frames([b"left", metadata([ARRAY]), THREE])], "metadata"),
     "refused-joined-twice": ("a blob in a blob", [join_frames([join_frames([metadata([ARRAY]), THREE])])], "metadata"),
     "refused-short-buffer": ("a buffer that is too short", [metadata([ARRAY]), THREE[:-1]], "bytes"),

@@ -108,10 +108,15 @@ class Loan:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        producer = self._producer
+        producer, lent = self._producer, self._lent
         if kind is not None:
-            producer._take_back(self._lent)
-        elif producer._channel.has_turn() and producer._send_lent_now(self._lent):
-            producer._channel.wake()
-        else:
-            await producer._channel.drive(producer._sending_lent(self._lent), self._timeout)
+            producer._take_back(lent)
+            return
+        try:
+            if producer._channel.has_turn() and producer._send_lent_now(lent):
+                producer._channel.wake()
+            else:
+                await producer._channel.drive(producer._sending_lent(lent), self._timeout)
+        except BaseException:
+            producer._take_back(lent)
+            raise

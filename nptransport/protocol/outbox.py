@@ -12,7 +12,7 @@ from ..arrays import Buffer
 from ..codec import ALONE, BODY, Encoder, with_entry
 from ..cuts import cut_entry
 from ..envelope import EnvelopeWriter
-from ..framing import MOST_JOINED, around, join_frames, joined_size
+from ..framing import around, join_frames, should_join
 from ..limits import Limits
 from ..memory.pool import InFlight
 from .handle import SendHandle
@@ -46,10 +46,9 @@ class Outbox:
         self.small = min(small, max_bytes // (4 * max_messages))
         """Bytes of content up to which a message is copied by libzmq."""
         self.in_flight = InFlight(max_bytes - self.small * max_messages, on_release)
-        # For messages in one part: all that stands around number, time and array, and their bytes.
-        self._joints: dict[bytes, tuple[bytes, bytes, int]] = {}
-        self._joint: tuple[Any, tuple[int, ...], bytes, bytes, int] = None, (), b"", b"", 0
-        self._nbytes = 0
+        # For messages in one part: what stands before number and time, and between those and the array; their bytes.
+        self._known: dict[bytes, tuple[bytes, bytes, int]] = {}
+        self._last: tuple[Any, tuple[int, ...], bytes, bytes, int] = None, (), b"", b"", 0  # dtype and shape in front
         self._asked: tuple[Any, Any, Any] = None, None, None  # shape, dtype, and what check_loan made of them
         self.messages = 0
         self.nbytes = 0
@@ -58,32 +57,28 @@ class Outbox:
         """Frames for the next message, sent ``now`` (seconds since 1970)."""
         return self._encoder.encode(payload, self._envelope.entry(now))
 
-    def joined_like_before(self, array: np.ndarray[Any, Any], now: float) -> bytes | None:
-        """The next message in one part, if the small ``array`` can be sent as it stands and one like it was encoded."""
-        dtype, shape, begun, rest, self._nbytes = self._joint
+    def whole_like_before(self, array: np.ndarray[Any, Any], now: float) -> tuple[bytes, int] | None:
+        """The next message in one part, and its bytes, if the small ``array`` can be sent as it stands and one like it
+        was encoded."""
+        dtype, shape, start, rest, nbytes = self._last
         if array.dtype is not dtype or array.shape != shape or not array.flags.c_contiguous:
             body = self.body_like_before(array)
             if body is None:
                 return None
-            joint = self._joints.get(body)
-            if joint is None:
-                if len(self._joints) >= _REMEMBERED:
-                    self._joints.clear()
+            known = self._known.get(body)
+            if known is None:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
                 size = len(self.metadata(now, body))
                 before, between = around(size, array.nbytes)
-                joint = self._envelope.begun(before), body + between, size + array.nbytes
-                self._joints[body] = joint
-            begun, rest, self._nbytes = joint
-            self._joint = array.dtype, array.shape, *joint
-        return self._envelope.joined(begun, now, rest, array)
+                known = self._known[body] = self._envelope.head(before), body + between, size + array.nbytes
+            start, rest, nbytes = known
+            self._last = array.dtype, array.shape, *known
+        return self._envelope.whole(start, now, rest, array), nbytes
 
-    def count_joined(self) -> None:
-        """The message that :meth:`joined_like_before` gave last is on its way."""
-        self.count(self._nbytes)
-
-    def joined(self, frames: list[Buffer]) -> list[Buffer]:
+    def as_sent(self, frames: list[Buffer]) -> list[Buffer]:
         """``frames`` in one part, where that is the quicker way."""
-        return [join_frames(frames)] if len(frames) > 1 and joined_size(frames) <= MOST_JOINED else frames
+        return [join_frames(frames)] if should_join(frames) else frames
 
     def check_loan(self, shape: Any, dtype: Any) -> tuple[np.dtype[Any], tuple[int, ...], int]:
         """As :func:`check_loan`; at once for what it was asked about last."""
@@ -91,7 +86,7 @@ class Outbox:
         if dtype is asked_dtype and _are_lengths(shape) and shape == asked_shape:
             return asked
         checked = check_loan(shape, dtype, self._limits)
-        if isinstance(dtype, (np.dtype, type, str)) and _are_lengths(shape):  # which nobody can change
+        if _are_lengths(shape) and _is_constant(dtype):
             self._asked = shape, dtype, checked
         return checked
 
@@ -150,3 +145,10 @@ def _are_lengths(shape: Any) -> bool:
         if type(length) is not int:
             return False
     return True
+
+
+def _is_constant(dtype: Any) -> bool:
+    """Whether ``dtype`` means the same whenever it is asked about."""
+    if isinstance(dtype, type):
+        return issubclass(dtype, (np.generic, int, float, complex))
+    return isinstance(dtype, (np.dtype, str))

@@ -20,8 +20,8 @@ class RepeatedCopy(Repeat):
 
     __slots__ = ("topic",)
 
-    def __init__(self, source: str, plan: Plan, layout: Layout, topic: str, around: int) -> None:
-        super().__init__(source, plan, layout, around)
+    def __init__(self, source: str, plan: Plan, layout: Layout, topic: str, metadata: int) -> None:
+        super().__init__(source, plan, layout, metadata)
         self.topic = topic
 
 
