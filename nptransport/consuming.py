@@ -21,7 +21,7 @@ from .framing import MOST_AROUND, SIGNATURE, is_blob
 from .limits import Limits
 from .protocol.inbox import Inbox
 from .protocol.statistics import ConsumerStatistics
-from .receiving import Letter, Received, Receiving, copy_into, messages_within
+from .receiving import SMALL, Letter, Received, Receiving, copy_into, messages_within
 from .repeats import Repeat, Repeats
 
 __all__ = ["MAX_MESSAGES", "Consuming"]
@@ -102,19 +102,20 @@ class Consuming(Receiving):
         if first.startswith(SIGNATURE):
             repeat = self._repeats.find_blob(first)
             if repeat is not None:
-                return self._repeated(repeat, first)
+                return self._repeated(repeat, repeat.build(first))
         elif channel.more:
             repeat = self._repeats.find(first)
             if repeat is not None:
-                part = channel.take_one()
+                small = repeat.nbytes <= SMALL
+                part: Any = channel.take_one() if small else channel.take_view()
                 if channel.more or len(part) != repeat.nbytes:
                     self._build(repeat.plan, [part, *channel.take(0, True)], copy)  # says what is wrong
-                return self._repeated(repeat, part)
+                return self._repeated(repeat, repeat.build(part) if small else repeat.build_anywhere(part))
         elif self._borrower is not None:
             found = self._repeats.find_shared(first)
             if found is not None:
                 repeat, place = found
-                return self._repeated(repeat, self._borrow(self._borrower, repeat, place))
+                return self._repeated(repeat, repeat.build(self._borrow(self._borrower, repeat, place)))
         return self._open_any(first, copy, out)
 
     def _borrow(self, borrower: Borrower, repeat: Repeat, place: Place) -> memoryview:
@@ -129,12 +130,12 @@ class Consuming(Receiving):
             raise
         return content
 
-    def _repeated(self, repeat: Repeat, part: bytes | memoryview) -> Received:
+    def _repeated(self, repeat: Repeat, array: np.ndarray[Any, Any]) -> Received:
         inbox = self._inbox
         inbox.received_from(repeat.source, repeat.sequence, repeat.size)
         if not inbox.messages & _SOME:
             self._channel.connections.refresh()
-        return repeat.build(part), None, (repeat.source, repeat.sequence, repeat.sent_at), repeat.size
+        return array, None, (repeat.source, repeat.sequence, repeat.sent_at), repeat.size
 
     def _open_any(self, first: bytes | None, copy: bool, out: np.ndarray[Any, Any] | None) -> Received:
         letter = self._kept.popleft() if first is None else self._read(first)

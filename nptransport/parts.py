@@ -176,6 +176,11 @@ class Parts:
         """The next part of the message begun, as it was received; None if there is none."""
         return self._next(_NOBLOCK) if self.more else None
 
+    def take_view(self) -> memoryview:
+        """As :meth:`take_one`, for a large part: a read-only view on it."""
+        frame = self.take_frame()
+        return memoryview(b"") if frame is None else frame.buffer.toreadonly()
+
     def take_word(self) -> tuple[bytes, int | None]:
         """Of a ROUTER socket: the part behind the identity, and the connection that it came on, where that is known."""
         if not self.more:

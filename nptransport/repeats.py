@@ -21,7 +21,6 @@ _PLACE = _SENDER + SENDER_SIZE  # and where there
 _SHARED_END = _END + ONE_SIZE
 _BLOB_AT, _BLOB_END = PAIR_HEAD + _AT, PAIR_HEAD + _END
 _REMEMBERED = 256  # a peer that is another one with each message cannot fill memory
-_LARGEST = 32 * 1024  # bytes of an array in the message; what a short cut saves is nothing to those of larger ones
 _LONGEST = 1024  # bytes of metadata
 
 
@@ -58,6 +57,13 @@ class Repeat:
         """As :meth:`Layout.build`, for a part that holds ``nbytes`` from ``at`` on, which is aligned for any dtype."""
         flat = np.frombuffer(part, self._dtype, self._count, self._at)
         return flat if self._shape is None else flat.reshape(self._shape)
+
+    def build_anywhere(self, part: memoryview) -> np.ndarray[Any, Any]:
+        """As :meth:`build`, for a part wherever it lies; a copy where that is not aligned."""
+        array = self.build(part)
+        if not array.flags.aligned:
+            array = self.plan.payload([part])
+        return array
 
 
 class Repeats:
@@ -127,7 +133,7 @@ class Repeats:
             return
         if len(metadata) > _LONGEST or self._envelopes.split(metadata)[0] != envelope:
             return
-        if plan.entries == metadata[0] - 1 and plan.nbytes <= _LARGEST:
+        if plan.entries == metadata[0] - 1:
             self._remember(metadata[:_AT] + metadata[_END:], Repeat(envelope[0], plan, layout, len(metadata)))
         elif plan.entries == metadata[0] - 2 and metadata.startswith(ONE_PREFIX, _END):
             key = metadata[:_AT] + metadata[_END:_PLACE] + metadata[_SHARED_END:]

@@ -46,7 +46,7 @@ SIZES = [0, 1, 1000, MOST_JOINED - 64, MOST_JOINED, MOST_JOINED + 64, 3 * MOST_J
 
 
 @pytest.mark.parametrize("copy", [True, False], ids=["safe", "lent"])
-@pytest.mark.parametrize("dtype", ["u1", ">f4", "M8[us]", "?", [("a", "i1"), ("b", "f8")]], ids=str)
+@pytest.mark.parametrize("dtype", ["u1", ">f4", "g", "M8[us]", "?", [("a", "i1"), ("b", "f8")]], ids=str)
 def test_arrays_of_all_sizes_in_turn(face, address, dtype, copy):
     """The way changes from one message to the next, and so does what the consumer expects."""
     producer, consumer = face.pair(address)

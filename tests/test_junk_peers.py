@@ -116,38 +116,40 @@ def test_iteration_skips_junk_and_says_so(face, address, push, caplog):
     assert len([record for record in caplog.records if "skipped" in record.getMessage()]) == len(JUNK)
 
 
-def test_junk_that_looks_like_a_message_before(face, address, push):
+@pytest.mark.parametrize("length", [3, 10_000], ids=["small", "large"])
+def test_junk_that_looks_like_a_message_before(face, address, push, length):
     """The short cut for repeated layouts refuses what the long way refuses, and numbers go on behind it."""
     consumer = face.consumer(bind=address)
     socket = push(consumer.address)
     writer = EnvelopeWriter("0123456789abcdef", ALONE)
-    body = Encoder().encode(np.arange(3))[0][BODY:]
+    array = np.arange(length)
+    body, part = Encoder().encode(array)[0][BODY:], array.tobytes()
 
     def numbered(sequence, sent_at=1.5):
         writer.sequence = sequence
         return writer.metadata(sent_at, bytes(body))
 
     for sequence in range(3):
-        socket.send_multipart([numbered(sequence), PART])
-        assert consumer.recv().tolist() == [0, 1, 2]
+        socket.send_multipart([numbered(sequence), part])
+        assert consumer.recv().tolist() == array.tolist()
     malformed = [
         [numbered(3)],
-        [numbered(3), PART[:-1]],
-        [numbered(3), PART + b"\0"],
-        [numbered(3), PART, PART],
-        [numbered(3), PART, numbered(4), PART],
-        [numbered(3, math.nan), PART],
-        [numbered(3, math.inf), PART],
-        [numbered(2**64 - 1), PART],
-        [numbered(3)[:-1], PART],
-        [numbered(3) + b"\0", PART],
-        [b"\x84" + numbered(3)[1:], PART],
+        [numbered(3), part[:-1]],
+        [numbered(3), part + b"\0"],
+        [numbered(3), part, part],
+        [numbered(3), part, numbered(4), part],
+        [numbered(3, math.nan), part],
+        [numbered(3, math.inf), part],
+        [numbered(2**64 - 1), part],
+        [numbered(3)[:-1], part],
+        [numbered(3) + b"\0", part],
+        [b"\x84" + numbered(3)[1:], part],
     ]
     for message in malformed:
         socket.send_multipart(message)
         with pytest.raises(npt.DecodeError):
             consumer.recv()
-    socket.send_multipart([numbered(5, 2.5), PART])
+    socket.send_multipart([numbered(5, 2.5), part])
     message = consumer.recv_message()
     assert (message.sequence, message.sent_at, message.source) == (5, 2.5, "0123456789abcdef")
     statistics = consumer.statistics()
