@@ -1,15 +1,11 @@
 """NumPy arrays from one Python process to another: right for every dtype, nothing lost without a count."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .arrays import writable
 from .blob import dumps, loads
-from .broker import Broker
-from .client import Client
 from .codec import decode, encode
-from .consumer import Consumer
-from .curve import Curve
 from .errors import (
     AddressError,
     AuthenticationError,
@@ -23,36 +19,81 @@ from .errors import (
     TransportError,
 )
 from .limits import Limits
-from .methods import Call, Methods, current_call
-from .producer import Producer
-from .protocol.handle import SendHandle
-from .protocol.ledger import StreamStatistics
-from .protocol.message import Message
-from .protocol.statistics import (
-    BrokerStatistics,
-    ClientStatistics,
-    ConsumerStatistics,
-    ProducerStatistics,
-    ProxyStatistics,
-    PublisherStatistics,
-    ServerStatistics,
-    SubscriberState,
-    SubscriberStatistics,
-    WorkerState,
-)
-from .proxy import Proxy
-from .publisher import Publisher
-from .server import Server
 from .sockets import recv_array, send_array
-from .subscriber import Subscriber
-from .worker import Worker
+
+if TYPE_CHECKING:
+    from .broker import Broker
+    from .client import Client
+    from .consumer import Consumer
+    from .curve import Curve
+    from .methods import Call, Methods, current_call
+    from .producer import Producer
+    from .protocol.handle import SendHandle
+    from .protocol.ledger import StreamStatistics
+    from .protocol.message import Message
+    from .protocol.statistics import (
+        BrokerStatistics,
+        ClientStatistics,
+        ConsumerStatistics,
+        ProducerStatistics,
+        ProxyStatistics,
+        PublisherStatistics,
+        ServerStatistics,
+        SubscriberState,
+        SubscriberStatistics,
+        WorkerState,
+    )
+    from .proxy import Proxy
+    from .publisher import Publisher
+    from .server import Server
+    from .subscriber import Subscriber
+    from .worker import Worker
+
+# Imported when first asked for: a program uses few of these, and all of them together take as long as NumPy does.
+_LATER = {
+    "asyncio": ".asyncio",
+    "Broker": ".broker",
+    "Client": ".client",
+    "Consumer": ".consumer",
+    "Curve": ".curve",
+    **dict.fromkeys(("Call", "Methods", "current_call"), ".methods"),
+    "Producer": ".producer",
+    "SendHandle": ".protocol.handle",
+    "StreamStatistics": ".protocol.ledger",
+    "Message": ".protocol.message",
+    **dict.fromkeys(
+        (
+            "BrokerStatistics",
+            "ClientStatistics",
+            "ConsumerStatistics",
+            "ProducerStatistics",
+            "ProxyStatistics",
+            "PublisherStatistics",
+            "ServerStatistics",
+            "SubscriberState",
+            "SubscriberStatistics",
+            "WorkerState",
+        ),
+        ".protocol.statistics",
+    ),
+    "Proxy": ".proxy",
+    "Publisher": ".publisher",
+    "Server": ".server",
+    "Subscriber": ".subscriber",
+    "Worker": ".worker",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Only who uses it pays for importing asyncio, which takes as long as all the rest.
-    if name == "asyncio":
-        return importlib.import_module(".asyncio", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(_LATER[name], __name__)
+    value = globals()[name] = module if name == "asyncio" else getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
 
 
 __version__ = "0.1.0"

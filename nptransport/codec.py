@@ -395,12 +395,12 @@ def _read_only(part: Any) -> Buffer:
 
 
 _default_encoder = Encoder()
-_default_decoder = Decoder()
+_default_decoder = BareDecoder()
 
 
 def decoder_for(limits: Limits) -> Decoder:
     """One that may have decoded others before."""
-    return _default_decoder if limits is DEFAULT_LIMITS else Decoder(limits)
+    return _default_decoder if limits is DEFAULT_LIMITS else BareDecoder(limits)
 
 
 def encode(payload: Any, *, limits: Limits = DEFAULT_LIMITS) -> list[Buffer]:

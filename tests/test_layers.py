@@ -215,7 +215,7 @@ def test_the_protocol_has_no_socket_and_no_clock(name):
 
 
 def test_importing_is_cheap(spawn):
-    """Nothing comes with it but what it stands on; asyncio and the command line when they are asked for."""
+    """Nothing comes with it but what it stands on; endpoints, asyncio and the command line when they are asked for."""
     child = spawn(
         """
         import json, subprocess
@@ -229,6 +229,28 @@ def test_importing_is_cheap(spawn):
     added = {module.partition(".")[0] for module in ours - ground}
     assert added - sys.stdlib_module_names == {"nptransport"}
     assert not {"asyncio", "logging", "click", "rich", "zmq.asyncio", "nptransport.cli"} & ours
+    assert not {"nptransport.channel", "nptransport.protocol", "nptransport.memory"} & ours
+
+
+def test_what_is_imported_later_is_there_from_the_start(spawn):
+    child = spawn(
+        """
+        import nptransport as npt
+        say(sorted(set(npt.__all__) - set(dir(npt))))
+        say([name for name in npt.__all__ if getattr(npt, name).__name__ != name])
+        say(npt.asyncio.Producer is not npt.Producer)
+        try:
+            npt.Konsumer
+        except AttributeError as error:
+            say(error)
+        """
+    )
+    assert [child.hear() for _ in range(4)] == [
+        "[]",
+        "[]",
+        "True",
+        "module 'nptransport' has no attribute 'Konsumer'",
+    ]
 
 
 # What people meet
