@@ -50,38 +50,26 @@ if TYPE_CHECKING:
     from .worker import Worker
 
 # Imported when first asked for: a program uses few of these, and all of them together take as long as NumPy does.
-_LATER = {
-    "asyncio": ".asyncio",
-    "Broker": ".broker",
-    "Client": ".client",
-    "Consumer": ".consumer",
-    "Curve": ".curve",
-    **dict.fromkeys(("Call", "Methods", "current_call"), ".methods"),
-    "Producer": ".producer",
-    "SendHandle": ".protocol.handle",
-    "StreamStatistics": ".protocol.ledger",
-    "Message": ".protocol.message",
-    **dict.fromkeys(
-        (
-            "BrokerStatistics",
-            "ClientStatistics",
-            "ConsumerStatistics",
-            "ProducerStatistics",
-            "ProxyStatistics",
-            "PublisherStatistics",
-            "ServerStatistics",
-            "SubscriberState",
-            "SubscriberStatistics",
-            "WorkerState",
-        ),
-        ".protocol.statistics",
-    ),
-    "Proxy": ".proxy",
-    "Publisher": ".publisher",
-    "Server": ".server",
-    "Subscriber": ".subscriber",
-    "Worker": ".worker",
+_ROOMS = {
+    ".asyncio": "asyncio",
+    ".broker": "Broker",
+    ".client": "Client",
+    ".consumer": "Consumer",
+    ".curve": "Curve",
+    ".methods": "Call Methods current_call",
+    ".producer": "Producer",
+    ".protocol.handle": "SendHandle",
+    ".protocol.ledger": "StreamStatistics",
+    ".protocol.message": "Message",
+    ".protocol.statistics": "BrokerStatistics ClientStatistics ConsumerStatistics ProducerStatistics ProxyStatistics "
+    "PublisherStatistics ServerStatistics SubscriberState SubscriberStatistics WorkerState",
+    ".proxy": "Proxy",
+    ".publisher": "Publisher",
+    ".server": "Server",
+    ".subscriber": "Subscriber",
+    ".worker": "Worker",
 }
+_LATER = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:

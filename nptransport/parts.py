@@ -133,7 +133,7 @@ class Parts:
         content: bytes
         try:
             if self._was_whole:
-                # A third of what a frame and its content cost, which alone tell whether more follow.
+                # Half of what a frame and its content cost, which alone tell whether more follow.
                 content = self._recv(flags)
                 if not content.startswith(self.whole):
                     self._was_whole = False

@@ -75,7 +75,6 @@ class Repeats:
         """Where the buffer begins in blobs of one source and of the same lengths, by what they begin with."""
         # The last that was found, and between which bytes: to compare those takes less than to look it up.
         self._last: tuple[bytes, bytes, int, Repeat | None] = b"", b"", -1, None
-        self._last_shared: tuple[bytes, bytes, bytes, Repeat | None] = b"", b"", b"", None
         self._envelopes = EnvelopeReader(HEAD)
 
     def find_blob(self, blob: bytes) -> Repeat | None:
@@ -108,18 +107,9 @@ class Repeats:
 
     def find_shared(self, metadata: bytes) -> tuple[Repeat, Place] | None:
         """What ``metadata`` of a message in shared memory repeats, and where all of its array lies."""
-        start, before, rest, repeat = self._last_shared
-        if (
-            repeat is None
-            or not metadata.startswith(start)
-            or not metadata.startswith(before, _END)
-            or metadata[_SHARED_END:] != rest
-        ):
-            start, before, rest = metadata[:_AT], metadata[_END:_PLACE], metadata[_SHARED_END:]
-            repeat = self._known.get(start + before + rest)
-            if repeat is None or not repeat.sender:
-                return None
-            self._last_shared = start, before, rest, repeat
+        repeat = self._known.get(metadata[:_AT] + metadata[_END:_PLACE] + metadata[_SHARED_END:])
+        if repeat is None or not repeat.sender:
+            return None
         numbers, place = read_numbers(metadata, _AT), read_place(metadata, _PLACE, repeat.nbytes)
         if numbers is None or place is None:
             return None

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import zmq
 
-from .codec import Decoder, encode, is_topic, read_topic
+from .codec import decoder_for, encode, is_topic, read_topic
 from .errors import DecodeError
 from .framing import is_blob
 from .limits import DEFAULT_LIMITS, Limits
@@ -97,7 +97,7 @@ def _send(socket: zmq.Socket[Any], frames: list[Any], flags: int, copy: bool, tr
 def _recv(socket: zmq.Socket[Any], flags: int, limits: Limits) -> Any:
     """Takes the parts that the metadata tells of; what is behind them is left to the caller, as by the recipe."""
     frame = socket.recv(flags, copy=False)
-    decoder = Decoder(limits)
+    decoder = decoder_for(limits)
     try:
         if is_topic(frame.bytes):
             read_topic(frame.bytes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from typing import Protocol
 
 from .memory.slots import Slot, Slots
@@ -18,7 +19,6 @@ __all__ = ["Peers", "Stock"]
 
 # Messages that wait for a reader: as many, or that much. With more, the processor's cache holds them no more.
 _DEPTH, _DEPTH_BYTES = 4, 2**22
-_NONE: list[Slot] = []
 
 
 class Peers(Protocol):
@@ -114,7 +114,8 @@ class Stock:
     def take_now(self, nbytes: int) -> Slot | None:
         """As :meth:`take`, if that needs no thought."""
         with self._lock:
-            consignee, waiting, freed = self._consignees.only, len(self._claims.waiting), _NONE
+            consignee, waiting = self._consignees.only, len(self._claims.waiting)
+            freed: Sequence[Slot] = ()
             if consignee is not None:
                 freed = consignee.take_freed()
                 waiting += len(consignee.waiting)

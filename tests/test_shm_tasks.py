@@ -59,7 +59,7 @@ def test_tasks_that_send_at_one_time_are_numbered_in_the_order_of_their_messages
 
 
 def test_a_loan_that_another_thread_is_in_the_way_of_comes_back(address):
-    with npt.Consumer(bind=address) as consumer, npt.Producer(connect=address, max_bytes=8 * MB) as producer:
+    with npt.Consumer(bind=address) as consumer, npt.Producer(connect=address, max_bytes=4 * MB) as producer:
         for _ in range(3):
             with producer.loan(MB, "u1"):
                 pass
