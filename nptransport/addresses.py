@@ -13,7 +13,7 @@ from .errors import AddressError
 from .folders import socket_of
 from .memory.memfd import lacking
 
-__all__ = ["Addresses", "answers", "is_open_to_others", "read_addresses", "refusal", "socket_address"]
+__all__ = ["Addresses", "answers", "is_loopback", "is_open_to_others", "read_addresses", "refusal", "socket_address"]
 
 Addresses = str | Iterable[str] | None
 
@@ -91,8 +91,13 @@ def socket_address(address: str) -> str:
 
 def is_open_to_others(address: str) -> bool:
     """Whether other machines may reach what is bound there."""
+    return re.fullmatch(_TCP, address) is not None and not is_loopback(address)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether it is a tcp:// address that no other machine has a part in."""
     match = re.fullmatch(_TCP, address)
-    return match is not None and re.fullmatch(_LOOPBACK, match[1]) is None
+    return match is not None and re.fullmatch(_LOOPBACK, match[1]) is not None
 
 
 def answers(address: str) -> bool:
