@@ -15,10 +15,11 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel, check_positive
-from .codec import BareDecoder, Encoder
 from .connections import refused
 from .curve import Curve
 from .cuts import most_parts
+from .decoder import BareDecoder
+from .encoder import Encoder
 from .ending import close_at_end
 from .errors import AddressError, DecodeError, LimitExceeded, Timeout
 from .limits import DEFAULT_LIMITS, Limits

@@ -11,7 +11,6 @@ import zmq
 from .addresses import Addresses
 from .borrowing import Borrower
 from .channel import Channel
-from .codec import Plan, is_topic, read_topic
 from .connections import refused
 from .curve import Curve
 from .descriptor import KEY, Place
@@ -19,6 +18,8 @@ from .ending import close_at_end
 from .errors import DecodeError
 from .framing import MOST_AROUND, SIGNATURE, is_blob
 from .limits import Limits
+from .metadata import is_topic, read_topic
+from .plan import Plan
 from .protocol.inbox import Inbox
 from .protocol.statistics import ConsumerStatistics
 from .receiving import SMALL, Letter, Received, Receiving, copy_into, messages_within

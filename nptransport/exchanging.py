@@ -7,9 +7,10 @@ from typing import Any
 
 from .borrowing import Borrower
 from .channel import Channel
-from .codec import BareDecoder, Plan
+from .decoder import BareDecoder
 from .lending import Lender
 from .limits import Limits
+from .plan import Plan
 from .protocol.parcels import Parcel, Parcels
 from .receiving import SMALL, Receiving
 from .shares import SharedParcels

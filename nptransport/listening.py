@@ -10,10 +10,10 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel
-from .codec import is_topic
 from .curve import Curve
 from .errors import DecodeError
 from .limits import Limits
+from .metadata import is_topic
 from .protocol.copies import read
 from .protocol.speakers import Speakers
 from .protocol.tags import LONGEST, Kind, Mode, Word, is_tagged, read_tag, self_tag, tag

@@ -9,7 +9,6 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel, check_positive
-from .codec import with_entry
 from .connections import refused
 from .curve import Curve
 from .cuts import cut
@@ -18,6 +17,7 @@ from .errors import AuthenticationError, ConnectionClosed, MisuseError, Timeout
 from .layout import Lent, shaped
 from .limits import Limits
 from .log import warn
+from .metadata import with_entry
 from .protocol.handle import FREE, SendHandle
 from .protocol.outbox import SMALL, Outbox
 from .protocol.statistics import ProducerStatistics

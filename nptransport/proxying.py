@@ -11,13 +11,14 @@ import zmq
 from .addresses import Addresses
 from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
 from .channel import Channel
-from .codec import Plan, without_shared
 from .connections import refused
 from .curve import Curve
 from .errors import DecodeError
 from .limits import DEFAULT_LIMITS, Limits
 from .listening import Listening
 from .memory.allocator import keep_freed_memory
+from .metadata import without_shared
+from .plan import Plan
 from .protocol.program import Parcel, check_topic
 from .protocol.relay import Line, Relay
 from .protocol.statistics import ProxyStatistics

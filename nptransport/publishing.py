@@ -10,14 +10,15 @@ import zmq
 
 from .addresses import Addresses
 from .broadcasting import LINGER, MAX_BYTES, MAX_MESSAGES, Broadcasting
-from .codec import cut_frames, with_entry
 from .connections import refused
 from .curve import Curve
+from .encoder import cut_frames
 from .endpoint import Endpoint
 from .errors import MisuseError, Timeout
 from .layout import Lent, lay_out, shaped
 from .lending import Lender
 from .limits import DEFAULT_LIMITS, Limits
+from .metadata import with_entry
 from .protocol.copies import begin, whole
 from .protocol.handle import FREE, SendHandle
 from .protocol.program import Parcel, Program, Topic, check_topic

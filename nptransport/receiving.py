@@ -9,8 +9,8 @@ import numpy as np
 
 from .borrowing import Borrower
 from .channel import Channel, check_positive
-from .codec import Decoder, Plan
 from .cuts import join
+from .decoder import Decoder
 from .descriptor import MOST_PIECES
 from .endpoint import Endpoint
 from .envelope import Envelope
@@ -18,6 +18,7 @@ from .errors import DecodeError
 from .limits import Limits
 from .memory.allocator import keep_freed_memory
 from .memory.leases import Lease, Leases
+from .plan import Plan
 
 __all__ = ["SMALL", "Letter", "Received", "Receiving", "copy_into", "messages_within"]
 

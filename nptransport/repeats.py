@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from .arrays import Layout
-from .codec import BODY, HEAD, Plan
 from .descriptor import ONE_PREFIX, ONE_SIZE, SENDER_SIZE, Place, read_place
 from .envelope import ENTRY_SIZE, NUMBERS_AT, Envelope, EnvelopeReader, read_numbers
 from .framing import PAIR_HEAD, buffer_at
+from .metadata import BODY, HEAD
+from .plan import Plan
 
 __all__ = ["Repeat", "Repeats"]
 

@@ -12,12 +12,12 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel
-from .codec import Plan
 from .curve import Curve
 from .errors import DecodeError, Timeout
 from .handling import Answer
 from .limits import DEFAULT_LIMITS, Limits
 from .methods import Failure, Method, Methods
+from .plan import Plan
 from .protocol.desk import Task
 from .protocol.words import Form
 from .receiving import SMALL

@@ -12,7 +12,6 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel, check_positive
-from .codec import Plan
 from .connections import refused
 from .curve import Curve
 from .ending import close_at_end
@@ -21,6 +20,7 @@ from .handling import Answer, Handling
 from .limits import Limits
 from .log import warn
 from .methods import Method, Methods
+from .plan import Plan
 from .protocol.desk import Desk, Task
 from .protocol.parcels import gathered
 from .protocol.statistics import ServerStatistics

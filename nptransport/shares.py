@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from .codec import with_entry
 from .errors import TransportError
 from .layout import lay_out
 from .lending import CROSSOVER, Lender
 from .limits import Limits
 from .log import warn_once
+from .metadata import with_entry
 from .protocol.parcels import Parcel, Parcels
 
 __all__ = ["SharedParcels"]

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from .arrays import Buffer
-from .codec import with_entry
 from .endpoint import Endpoint
 from .layout import lay_out
 from .lending import Lender
 from .memory.slots import Slot
+from .metadata import with_entry
 from .protocol.outbox import Outbox
 from .steps import PATIENCE, Need, Steps
 

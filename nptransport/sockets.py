@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 import zmq
 
-from .codec import decoder_for, encode, is_topic, read_topic
+from .codec import decoder_for, encode
 from .errors import DecodeError
 from .framing import is_blob
 from .limits import DEFAULT_LIMITS, Limits
+from .metadata import is_topic, read_topic
 
 __all__ = ["recv_array", "send_array"]
 

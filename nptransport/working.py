@@ -12,8 +12,8 @@ import zmq
 
 from .addresses import Addresses
 from .channel import Channel
-from .codec import Encoder
 from .curve import Curve
+from .encoder import Encoder
 from .errors import AddressError, ConnectionClosed
 from .handling import Answer
 from .limits import Limits

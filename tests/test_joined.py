@@ -16,9 +16,10 @@ from vector_cases import metadata
 
 import nptransport as npt
 from nptransport import framing
-from nptransport.codec import ALONE, Encoder
+from nptransport.encoder import Encoder
 from nptransport.envelope import EnvelopeWriter
 from nptransport.framing import MOST_AROUND, MOST_JOINED, SIGNATURE, is_blob, join_frames, should_join, split_blob
+from nptransport.metadata import ALONE
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20))

@@ -15,9 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import nptransport as npt
-from nptransport.codec import ALONE, BODY, Encoder
+from nptransport.encoder import Encoder
 from nptransport.envelope import EnvelopeWriter
 from nptransport.framing import SIGNATURE
+from nptransport.metadata import ALONE, BODY
 
 METADATA, PART = [bytes(frame) for frame in npt.encode(np.arange(3))]
 NEST = [bytes(frame) for frame in npt.encode({"a": np.arange(3), "b": [np.zeros(2), "text"]})]

@@ -1,4 +1,4 @@
-"""Loopback TCP: the system holds no more of what is sent than a processor's cache does; between machines, what it likes."""
+"""Over loopback TCP the system holds no more of what is sent than a cache does; between machines, what it likes."""
 
 from __future__ import annotations
 

@@ -18,9 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nptransport as npt
-from nptransport import codec, descriptor, sidechannel
+from nptransport import descriptor, sidechannel
+from nptransport.decoder import Decoder
 from nptransport.descriptor import Descriptor, Piece
+from nptransport.encoder import Encoder
+from nptransport.envelope import EnvelopeWriter
 from nptransport.memory.segments import HEADER, Mapping, Segment
+from nptransport.metadata import ALONE, with_entry
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
 
@@ -45,11 +49,9 @@ def ends_fixture(socket_path):
 def forge(entry, array=None):
     """Metadata of an array whose memory is where ``entry`` says."""
     array = np.arange(SIZE) if array is None else array
-    from nptransport.envelope import EnvelopeWriter
-
-    envelope = EnvelopeWriter("0123456789abcdef", codec.ALONE).entry(0.0)
-    metadata = codec.Encoder().encode(array, envelope)[0]
-    return codec.with_entry(metadata, entry)
+    envelope = EnvelopeWriter("0123456789abcdef", ALONE).entry(0.0)
+    metadata = Encoder().encode(array, envelope)[0]
+    return with_entry(metadata, entry)
 
 
 def descriptor_of(producer):
@@ -124,7 +126,7 @@ def test_other_values_of_the_entry(value):
 
     values = {"npt": 1, "shared": value, "parts": [["|u1", [3]]]}
     try:
-        shared = codec.Decoder().open(msgpack.packb(values))[2]
+        shared = Decoder().open(msgpack.packb(values))[2]
     except npt.DecodeError:
         return
     with pytest.raises(npt.DecodeError):
@@ -136,7 +138,7 @@ def test_the_entry_in_another_place_or_spelling():
 
     value = descriptor.write_entry(Descriptor(b"s" * 8, 1, 2, 3, [Piece(0, 0, 3)]))[-44:]
     values = {"npt": 1, "parts": [["|u1", [3]]], "shared": value}
-    assert codec.Decoder().open(msgpack.packb(values))[2] == value
+    assert Decoder().open(msgpack.packb(values))[2] == value
 
 
 def test_readers_that_do_not_know_it_refuse(ends):

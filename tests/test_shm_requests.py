@@ -19,10 +19,11 @@ from same import difference
 from segments import memfds, memory_of
 
 import nptransport as npt
-from nptransport import codec, descriptor
+from nptransport import descriptor
 from nptransport.borrowing import Borrower
 from nptransport.descriptor import Descriptor, Piece
 from nptransport.lending import Lender
+from nptransport.metadata import with_entry
 from nptransport.protocol.words import Writer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
@@ -260,7 +261,7 @@ def test_nothing_is_left_of_who_was_killed(serve, spawn, socket_path):
 def lie(sender=bytes(8), generation=1, offset=0):
     """Metadata of an array that nobody has lent."""
     entry = descriptor.write_entry(Descriptor(sender, 0, 0, generation, [Piece(0, offset, SIZE * 8)]))
-    return codec.with_entry(npt.encode(np.arange(SIZE))[0], entry, bare=True)
+    return with_entry(npt.encode(np.arange(SIZE))[0], entry, bare=True)
 
 
 def test_forged_arguments_are_refused_and_the_server_goes_on(serve, calling, address, gate):

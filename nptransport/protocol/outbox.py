@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Buffer
-from ..codec import ALONE, BODY, Encoder, with_entry
 from ..cuts import cut_entry
+from ..encoder import Encoder
 from ..envelope import EnvelopeWriter
 from ..framing import around, join_frames, should_join
 from ..limits import Limits
 from ..memory.pool import InFlight
+from ..metadata import ALONE, BODY, with_entry
 from .handle import SendHandle
 from .loan import check_loan
 

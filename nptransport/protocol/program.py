@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import Buffer
-from ..codec import ALONE, Encoder
+from ..encoder import Encoder
 from ..envelope import EnvelopeWriter
 from ..errors import EncodeError
 from ..limits import Limits
+from ..metadata import ALONE
 from .audience import Route
 from .loan import check_loan
 from .tags import LONGEST, Position

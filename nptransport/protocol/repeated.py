@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..arrays import Layout
-from ..codec import BODY, HEAD, Plan
 from ..envelope import ENTRY_SIZE, NUMBERS_AT, Envelope, EnvelopeReader, read_numbers
 from ..errors import DecodeError
+from ..metadata import BODY, HEAD
+from ..plan import Plan
 from ..repeats import Repeat, may_repeat
 from .copies import END, LENGTH_BYTES, read
 

@@ -18,10 +18,10 @@ import enum
 from typing import Any, NamedTuple
 
 from .. import packing
-from ..codec import VERSION
 from ..envelope import MOST
 from ..errors import DecodeError
 from ..limits import DEFAULT_LIMITS
+from ..metadata import VERSION
 
 __all__ = [
     "LEAD",
