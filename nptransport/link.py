@@ -28,9 +28,9 @@ _OLDEST_LIBZMQ = (4, 3, 2)
 _MOST_MESSAGES = 2**31 - 1  # that a high-water mark of libzmq's can say
 _HANDSHAKE_BYTES = 4096  # that libzmq has to accept in one part before anybody can prove who they are
 _NO_SOCKET = (zmq.ETERM, zmq.ENOTSOCK, zmq.ENOTSUP)  # the context has been terminated, or destroyed with its sockets
-# What Linux gives a Unix socket. Over loopback TCP its default grows to 4 MB, for which no core has the cache: arrays
-# of 1 to 8 MB go 1.2 to 1.6 times as fast with this (docs/performance.md). Between machines it has to grow, with the
-# time that an answer takes.
+# Over loopback TCP Linux lets what is sent and not yet read grow to 4 MB, for which no core has the cache: arrays of
+# 1 to 8 MB go 1.2 to 1.5 times as fast with this, its default for Unix sockets (docs/performance.md). Between machines
+# it has to grow, with the time that an answer takes.
 _LOOPBACK_BUFFER = 212_992
 _RETRY = 1.0  # seconds after which we try again where we were refused, as somebody may have put that right
 
