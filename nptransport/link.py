@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 import weakref
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ _NO_SOCKET = (zmq.ETERM, zmq.ENOTSOCK, zmq.ENOTSUP)  # the context has been term
 # Over loopback TCP Linux lets what is sent and not yet read grow to 4 MB, for which no core has the cache: arrays of
 # 1 to 8 MB go 1.2 to 1.5 times as fast with this, its default for Unix sockets (docs/performance.md). Between machines
 # it has to grow, with the time that an answer takes.
-_LOOPBACK_BUFFER = 212_992
+_LOOPBACK_BUFFER = 212_992 if sys.platform == "linux" else -1
 _RETRY = 1.0  # seconds after which we try again where we were refused, as somebody may have put that right
 
 
@@ -156,7 +157,7 @@ class Link(Guard, Parts):
 
     def _size_buffer(self, address: str) -> None:
         """Say how much the system is to hold for who sends over what is bound or connected next."""
-        self._socket.set(zmq.SNDBUF, _LOOPBACK_BUFFER if is_loopback(address) else -1)
+        self._socket.set(zmq.SNDBUF, _LOOPBACK_BUFFER if is_loopback(address) else -1)  # -1: as the system does
 
     def check_not_forked(self) -> None:
         if self.is_forked:
