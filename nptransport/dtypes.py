@@ -11,6 +11,7 @@ import functools
 import importlib
 import math
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,7 +34,8 @@ _SIZED = r"\|[SV](0|[1-9][0-9]{0,9})|[<>]U(0|[1-9][0-9]{0,8})"
 _DATETIME = r"[<>][mM]8(\[([1-9][0-9]{0,9})?(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?"
 _LONGDOUBLE = r"([<>])([fc][0-9]{2}):([a-z0-9-]+)"
 
-# The element types of the ml_dtypes package, which NumPy knows only as opaque bytes: they travel by name.
+# The element types of the ml_dtypes package, which NumPy knows only as opaque bytes: they travel by name, with > in front
+# where they are big-endian.
 REGISTERED = frozenset(
     (
         *("bfloat16", "bcomplex32", "complex32", "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn"),
@@ -59,7 +61,7 @@ def _describe(dtype: np.dtype[Any], limits: Limits, depth: int, room: Iterator[i
     if dtype.isbuiltin == 2:
         if dtype.name not in REGISTERED or dtype.type.__module__ != "ml_dtypes":
             raise EncodeError.at("", f"dtype {dtype} of {dtype.type.__module__} is not known to the format")
-        return dtype.name
+        return f">{dtype.name}" if _is_big(dtype.byteorder) else dtype.name
     if dtype.char in "gG":
         return _longdouble(dtype)
     return dtype.str
@@ -107,7 +109,7 @@ def rebuild(descriptor: Descriptor, limits: Limits) -> np.dtype[Any]:
 def _rebuild_simple(text: str) -> np.dtype[Any]:
     if text in _FIXED:
         return np.dtype(text)
-    if text in REGISTERED:
+    if text.removeprefix(">") in REGISTERED:
         return _registered(text)
     match = re.fullmatch(_DATETIME, text)
     if re.fullmatch(_SIZED, text) or (match and int(match[2] or 1) <= MAX_ITEMSIZE):  # a multiple is a C int, too
@@ -130,10 +132,12 @@ def _rebuild_simple(text: str) -> np.dtype[Any]:
     raise DecodeError.of("dtype", expected="one that the format lists", found=_short(text))
 
 
-def _registered(name: str) -> np.dtype[Any]:
+def _registered(text: str) -> np.dtype[Any]:
     """dtype of ``ml_dtypes`` by name, or DecodeError if that package is missing or too old for it."""
+    name = text.removeprefix(">")
     try:
-        return np.dtype(getattr(importlib.import_module("ml_dtypes"), name))
+        native = np.dtype(getattr(importlib.import_module("ml_dtypes"), name))
+        return native if _is_big(text[0]) == _is_big("=") else native.newbyteorder(">" if _is_big(text[0]) else "<")
     except (ImportError, AttributeError):
         raise DecodeError.of(
             "dtype",
@@ -141,6 +145,11 @@ def _registered(name: str) -> np.dtype[Any]:
             found="none here",
             hint="pip install 'nptransport[ml-dtypes]'",
         ) from None
+
+
+def _is_big(order: str) -> bool:
+    """Whether ``order``, the first character of a typestr or a ``byteorder`` of NumPy's, is big-endian."""
+    return order == ">" or (order == "=" and sys.byteorder == "big")
 
 
 def _longdouble(dtype: np.dtype[Any]) -> str:

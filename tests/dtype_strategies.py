@@ -29,8 +29,9 @@ def longdoubles() -> list[Any]:
 
 
 def ml_dtypes_here() -> list[Any]:
-    """All that are installed: older releases know fewer."""
-    return [np.dtype(getattr(ml_dtypes, name)) for name in ML_NAMES if hasattr(ml_dtypes, name)]
+    """All that are installed, in both byte orders: older releases know fewer."""
+    natives = [np.dtype(getattr(ml_dtypes, name)) for name in ML_NAMES if hasattr(ml_dtypes, name)]
+    return natives + [native.newbyteorder() for native in natives]
 
 
 def string_dtypes() -> list[Any]:

@@ -15,7 +15,7 @@ NUMBERS = {"i2": "h", "i4": "i", "i8": "q", "u2": "H", "u4": "I", "u8": "Q", "f2
 TIME = r"[<>][mM]8(\[([1-9][0-9]*)?(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?"
 LONG_DOUBLE = r"[<>][fc]([0-9]{2}):(x87|binary128|double-double)"
 SIGNATURE = b"\x89NPT\r\n\x1a\n"
-ML_DTYPES = r"bfloat16|b?complex32|float[468]_e[0-9a-z]+|u?int[124]"
+ML_DTYPES = r">?(bfloat16|b?complex32|float[468]_e[0-9a-z]+|u?int[124])"
 
 
 def decode(frames):
@@ -134,7 +134,7 @@ def element_reader(dtype):
     if match := re.fullmatch(LONG_DOUBLE, dtype):
         return int(match[1]), plain
     need(re.fullmatch(ML_DTYPES, dtype), f"unknown dtype {dtype!r:.40}")
-    return (4 if "complex" in dtype else 2 if dtype == "bfloat16" else 1), plain
+    return (4 if "complex" in dtype else 2 if "bfloat16" in dtype else 1), plain
 
 
 def structure_reader(itemsize, fields, aligned=False):

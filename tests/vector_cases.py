@@ -54,6 +54,11 @@ MESSAGES: dict[str, Any] = {
     "dtype-void": ("opaque bytes", np.array([b"ab\x00"], "|V3")),
     "dtype-void-of-0": ("elements of no bytes", np.zeros(3, "|V0")),
     "dtype-bfloat16": ("bfloat16 of ml_dtypes", np.array([1, -2], ml_dtypes.bfloat16), "ml_dtypes"),
+    "dtype-bfloat16-big": (
+        "bfloat16 of ml_dtypes, big-endian",
+        np.array([1, -2], np.dtype(ml_dtypes.bfloat16).newbyteorder(">")),
+        "ml_dtypes",
+    ),
     "dtype-int4": ("int4 of ml_dtypes, one byte each", np.array([1, -2], ml_dtypes.int4), "ml_dtypes"),
     "dtype-structured": ("a structure without gaps", np.array([(True, (0.5, [1, 2]))], NESTED)),
     "dtype-structured-aligned": (
