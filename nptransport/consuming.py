@@ -82,6 +82,7 @@ class Consuming(Receiving):
     def statistics(self) -> ConsumerStatistics:
         """What has been seen so far."""
         connections, inbox = self._channel.connections, self._inbox
+        self._channel.check_not_forked()
         if not self.closed:
             connections.refresh()
         return ConsumerStatistics(

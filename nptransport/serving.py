@@ -105,6 +105,7 @@ class Serving(Handling):
     def statistics(self) -> ServerStatistics:
         """What has been done so far."""
         connections, desk = self._channel.connections, self._desk
+        self._channel.check_not_forked()
         if not self.closed:
             connections.refresh()
         return ServerStatistics(

@@ -53,6 +53,38 @@ def test_a_forked_child(face, address, spawn):
     assert child.errors == ""
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_accounts_are_not_there_in_a_forked_child(tmp_path, spawn):
+    """They are the parent's, and to ask libzmq in a child would not end."""
+    child = spawn(
+        """
+        import warnings
+        warnings.simplefilter("ignore")  # as above
+        a, b, c, d, e, f = (f"ipc://{args[0]}/{number}" for number in range(6))
+        endpoints = [
+            npt.Consumer(bind=a), npt.Producer(connect=a), npt.Publisher(bind=b), npt.Subscriber(connect=b),
+            npt.Server(bind=c), npt.Client(connect=c), npt.Broker(frontend=d, backend=e), npt.Worker(connect=e),
+            npt.Proxy(frontend=f, backend=f + "b"),
+        ]
+        for endpoint in endpoints:
+            endpoint.statistics()
+        child = os.fork()
+        if not child:
+            for endpoint in endpoints:
+                try:
+                    endpoint.statistics()
+                    say(f"{type(endpoint).__name__}: no error")
+                except npt.MisuseError:
+                    pass
+            say("all refused")
+            sys.exit()
+        say(os.waitpid(child, 0)[1])
+        """,
+        tmp_path,
+    )
+    assert [child.hear() for _ in range(2)] == ["all refused", "0"]
+
+
 # Threads
 
 
