@@ -89,6 +89,8 @@ def describe_array(array: np.ndarray[Any, Any], limits: Limits) -> tuple[list[An
     dimensions = array.ndim + (dtypes.inner_dimensions(array.dtype) if array.dtype.names is not None else 0)
     if dimensions > limits.max_dimensions:
         raise EncodeError.at("", f"{dimensions} dimensions, at most {limits.max_dimensions} (Limits.max_dimensions)")
+    if array.nbytes > limits.max_total_bytes:  # before a copy is made of what lies in no one piece
+        raise EncodeError.at("", f"{LimitExceeded.over('max_total_bytes', limits.max_total_bytes, array.nbytes)}")
     order = memory_order(array)
     shape = list(array.shape)
     if strings.is_string_dtype(array.dtype):
@@ -187,4 +189,6 @@ def _from_array_method(value: Any, refusal: Exception) -> np.ndarray[Any, Any]:
 
 def writable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The array if it may be written to, else a copy that is the caller's own, in the same memory order."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected a NumPy array, found {type(array).__name__}; of a nest, give each of its arrays")
     return array if array.flags.writeable else array.copy(order="K")

@@ -21,7 +21,8 @@ _LOOKS_LIKE = (
     (b"\x89HDF", "an HDF5 file", "h5py"),
     (b"{", "JSON", "json.loads(blob)"),
 )
-_PICKLED_AS_TEXT = b"cnumpy"  # how an array begins in the first protocols of pickle
+# How an array, a dict and a list begin in the first protocols of pickle.
+_PICKLED_AS_TEXT = (b"cnumpy", b"(dp", b"(lp")
 
 
 def dumps(payload: Any, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
@@ -65,4 +66,6 @@ def _look(start: bytes) -> tuple[str, str]:
         return "nothing", ""
     if SIGNATURE.startswith(start):
         return f"the first {len(start)} bytes of one", "cut off?"
+    if start.isascii() and start.decode().replace("\n", "").isprintable():
+        return "text", "decode base64 or hex first; json.loads reads JSON, numpy.frombuffer raw bytes"
     return "raw bytes, as from tobytes", "numpy.frombuffer(blob, dtype).reshape(shape), or dumps where they are made"

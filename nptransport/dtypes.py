@@ -34,8 +34,8 @@ _SIZED = r"\|[SV](0|[1-9][0-9]{0,9})|[<>]U(0|[1-9][0-9]{0,8})"
 _DATETIME = r"[<>][mM]8(\[([1-9][0-9]{0,9})?(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?"
 _LONGDOUBLE = r"([<>])([fc][0-9]{2}):([a-z0-9-]+)"
 
-# The element types of the ml_dtypes package, which NumPy knows only as opaque bytes: they travel by name, with > in front
-# where they are big-endian.
+# The element types of the ml_dtypes package, which NumPy knows only as opaque bytes: they travel by name, with > in
+# front where they are big-endian.
 REGISTERED = frozenset(
     (
         *("bfloat16", "bcomplex32", "complex32", "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn"),

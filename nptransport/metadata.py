@@ -20,7 +20,7 @@ from . import packing
 from .arrays import Buffer
 from .descriptor import split_entry
 from .envelope import ENTRY_SIZE
-from .errors import DecodeError
+from .errors import DecodeError, EncodeError
 
 __all__ = [
     "ALONE",
@@ -34,6 +34,7 @@ __all__ = [
     "read_topic",
     "with_entry",
     "without_shared",
+    "write_topic",
 ]
 
 VERSION = 1
@@ -71,6 +72,16 @@ def without_shared(metadata: bytes) -> bytes:
 def is_topic(first: Buffer) -> bool:
     """Whether a first part is a topic. No text begins with a byte as all metadata does."""
     return not first or not 0x80 <= first[0] <= 0x8F
+
+
+def write_topic(name: Any) -> bytes:
+    """``name`` in UTF-8, or EncodeError if it is no text."""
+    if not isinstance(name, str):
+        raise EncodeError.at("topic", f"expected a text, found {type(name).__name__} {name!r:.40}")
+    try:
+        return name.encode()
+    except UnicodeEncodeError:
+        raise EncodeError.at("topic", f"{name!a} holds lone surrogates, which are no text") from None
 
 
 def read_topic(first: Buffer) -> str:

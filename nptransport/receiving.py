@@ -166,6 +166,8 @@ def messages_within(max_messages: int, max_bytes: int | None, limits: Limits) ->
 
 def copy_into(out: np.ndarray[Any, Any], payload: Any) -> None:
     """Copy ``payload`` into ``out``; DecodeError if it does not fit."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out: expected a NumPy array, found {type(out).__name__}")
     fits = type(payload) is np.ndarray and payload.shape == out.shape and payload.dtype == out.dtype
     if not fits or not out.flags.writeable:
         found = f"{payload.dtype} {list(payload.shape)}" if isinstance(payload, np.ndarray) else type(payload).__name__

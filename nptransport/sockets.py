@@ -12,7 +12,7 @@ from .codec import decoder_for, encode
 from .errors import DecodeError
 from .framing import is_blob
 from .limits import DEFAULT_LIMITS, Limits
-from .metadata import is_topic, read_topic
+from .metadata import is_topic, read_topic, write_topic
 
 __all__ = ["recv_array", "send_array"]
 
@@ -43,10 +43,10 @@ def send_array(
         topic: a text that goes in front, for subscribers to choose by.
 
     Raises:
-        EncodeError: something in the payload cannot travel.
+        EncodeError: something in the payload cannot travel, or the topic is no text.
         zmq.ZMQError: as the socket's own ``send``; zmq.Again where it would block.
     """
-    frames: list[Any] = [*([topic.encode()] if topic is not None else []), *encode(payload, limits=limits)]
+    frames: list[Any] = [*([write_topic(topic)] if topic is not None else []), *encode(payload, limits=limits)]
     if _is_asyncio(socket):
         return _send_async(socket, frames, flags, copy is not False, track)
     return _send(socket, frames, flags, copy is not False, track)

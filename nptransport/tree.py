@@ -159,10 +159,13 @@ class Lowering:
             return None
         if value.dtype.kind == "T":
             return self.lower(np.asarray(fill).item(), 1)
+        found: np.ndarray[Any, Any] = np.asarray(fill)
         try:
+            if found.dtype != value.dtype and not found.ndim and found == np.ma.default_fill_value(value.dtype):
+                return None  # NumPy's own, which the dtype may not hold
             scalar: Any = np.asarray(fill, value.dtype)[()]
         except (TypeError, ValueError, RuntimeWarning):
-            return None  # a default of NumPy's own that the dtype cannot hold
+            return None
         return _Tagged({_SCALAR: lower_scalar(scalar, self._limits)})
 
     def _part(self, layout: list[Any], buffer: Buffer) -> msgpack.ExtType:
@@ -287,12 +290,14 @@ def _lift_masked(value: Any, limits: Limits) -> np.ma.MaskedArray[Any, Any]:
         checked(mask, np.ndarray, "mask")
         if mask.shape != data.shape or mask.dtype != np.ma.make_mask_descr(data.dtype):
             raise DecodeError.of("mask", expected=f"bool {list(data.shape)}", found=f"{mask.dtype} {list(mask.shape)}")
+    if fill is not None and not (data.dtype.kind == "T" and type(fill) in (str, float)):
+        checked(fill, np.generic, "fill value")
+        if data.dtype.isbuiltin == 2:  # ml_dtypes converts scalars as if all were in the machine's byte order
+            fill = np.asarray(fill).astype(data.dtype)
     return np.ma.MaskedArray(
         data,
         mask=np.ma.nomask if mask is None else mask,
-        fill_value=fill
-        if fill is None or (data.dtype.kind == "T" and type(fill) in (str, float))
-        else checked(fill, np.generic, "fill value"),
+        fill_value=fill,
         hard_mask=checked(hard, bool, "hard mask"),
     )
 

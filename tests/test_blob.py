@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
@@ -102,6 +103,10 @@ ARRAY = np.arange(6, dtype="f4")
         (b"\x89HDF\r\n\x1a\n" + bytes(20), "an HDF5 file", "h5py"),
         (gzip.compress(npt.dumps(ARRAY), mtime=0), "gzip", "gzip.decompress(blob) first"),
         (json.dumps({"a": 1}).encode(), "JSON", "json.loads(blob)"),
+        (pickle.dumps({"a": 1}, 0), "a pickle", "never unpickles"),
+        (pickle.dumps([1], 0), "a pickle", "never unpickles"),
+        (json.dumps([1, 2]).encode(), "text", "json.loads reads JSON"),
+        (base64.encodebytes(npt.dumps(ARRAY)), "text", "decode base64 or hex first"),
         (npt.encode(ARRAY)[0], "the metadata part of a message", "for a list of frames call decode"),
         (npt.encode({"a": ARRAY})[0], "the metadata part of a message", "for a list of frames call decode"),
         (b"", "nothing", ""),

@@ -70,6 +70,13 @@ AT_THE_LIMIT = [
 ]
 
 
+@pytest.mark.parametrize("shape", [(2**40,), (2**20, 2**20), (2**60,)])
+def test_what_is_too_large_is_not_copied_first(shape):
+    """Nobody has so much memory: a copy would be a MemoryError, or worse."""
+    _, text = encode_or_refusal([np.broadcast_to(np.uint8(0), shape)])
+    assert "max_total_bytes" in text
+
+
 @pytest.mark.parametrize(("limit", "needed", "payload"), AT_THE_LIMIT, ids=lambda value: str(value)[:30])
 def test_each_limit_is_inclusive_and_holds_on_both_sides(limit, needed, payload):
     enough = npt.Limits(**{limit: needed})

@@ -129,6 +129,16 @@ def test_masked_arrays_whose_default_fill_value_numpy_cannot_cast(dtype):
     assert_round_trip(np.ma.MaskedArray(np.zeros(2, dtype), mask=[True, False]))
 
 
+@pytest.mark.parametrize("dtype", ["U2", "S1", "i1", "M8[s]", "i8", "c8", "?"])
+def test_masked_arrays_whose_default_fill_value_somebody_has_looked_at(dtype):
+    """NumPy makes it then, and keeps it though an element of the dtype cannot hold it."""
+    array = np.ma.MaskedArray(np.zeros(2, dtype), mask=[True, False])
+    array.filled()
+    expected, found = array.fill_value, over_the_wire(array).fill_value
+    assert repr(found) == repr(expected)
+    assert over_the_wire(array).filled().tobytes() == array.filled().tobytes()
+
+
 @pytest.mark.parametrize("dtype", string_dtypes()[:4], ids=str)
 def test_masked_strings_with_a_fill_value_that_ends_in_a_zero_byte(dtype):
     array = np.ma.MaskedArray(np.array(["a", "b"], dtype), mask=[True, False])

@@ -196,6 +196,16 @@ def test_parts_of_your_own_in_front(sockets):
         assert np.array_equal(npt.recv_array(client), np.arange(size) * 2)
 
 
+@pytest.mark.parametrize("topic", [b"camera", "\ud800", 7])
+def test_a_topic_that_is_no_text_is_refused(sockets, topic):
+    left, right = sockets(zmq.PUSH, zmq.PULL)
+    with pytest.raises(npt.EncodeError) as caught:
+        npt.send_array(left, np.arange(3), topic=topic)
+    assert caught.value.path == "topic"
+    npt.send_array(left, np.arange(4))
+    assert len(npt.recv_array(right)) == 4
+
+
 def test_topics(sockets):
     publisher, subscriber = sockets(zmq.XPUB, zmq.SUB)
     subscriber.subscribe("camera/")

@@ -13,7 +13,7 @@ from ..encoder import Encoder
 from ..envelope import EnvelopeWriter
 from ..errors import EncodeError
 from ..limits import Limits
-from ..metadata import ALONE
+from ..metadata import ALONE, write_topic
 from .audience import Route
 from .loan import check_loan
 from .tags import LONGEST, Position
@@ -109,13 +109,8 @@ class Program:
 
 
 def check_topic(name: Any) -> bytes:
-    """``name`` in UTF-8, or EncodeError if it is no text."""
-    if not isinstance(name, str):
-        raise EncodeError.at("topic", f"expected a text, found {type(name).__name__} {name!r:.40}")
-    try:
-        topic = name.encode()
-    except UnicodeEncodeError:
-        raise EncodeError.at("topic", f"{name!a} holds lone surrogates, which are no text") from None
+    """As :func:`write_topic`; EncodeError also if it is too long for publishers."""
+    topic = write_topic(name)
     if len(topic) > LONGEST:
         raise EncodeError.at("topic", f"at most {LONGEST} bytes, found {len(topic)}")
     return topic
