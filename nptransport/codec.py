@@ -28,8 +28,8 @@ def encode(payload: Any, *, limits: Limits = DEFAULT_LIMITS) -> list[Buffer]:
         payload: an array of any dtype but object, or any nest of dict, list, tuple, str, bytes, int, float, bool, None
             and datetime with arrays and NumPy scalars. What exports the buffer protocol, ``__array_interface__`` or
             DLPack on the CPU is sent as an array; subclasses of ndarray but MaskedArray arrive as plain arrays, record
-            arrays as structured ones, ``np.ma.masked`` as a masked array of one element; a timezone's offset travels, and
-            not the name that it may have been given.
+            arrays as structured ones, ``np.ma.masked`` as a masked array of one element; a timezone's
+            offset travels, not a name that it was given.
         limits: what the receiver accepts; refused here already.
 
     Returns:
