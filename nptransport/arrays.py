@@ -89,15 +89,16 @@ def describe_array(array: np.ndarray[Any, Any], limits: Limits) -> tuple[list[An
     dimensions = array.ndim + (dtypes.inner_dimensions(array.dtype) if array.dtype.names is not None else 0)
     if dimensions > limits.max_dimensions:
         raise EncodeError.at("", f"{dimensions} dimensions, at most {limits.max_dimensions} (Limits.max_dimensions)")
-    if array.nbytes > limits.max_total_bytes:  # before a copy is made of what lies in no one piece
-        raise EncodeError.at("", f"{LimitExceeded.over('max_total_bytes', limits.max_total_bytes, array.nbytes)}")
     order = memory_order(array)
     shape = list(array.shape)
     if strings.is_string_dtype(array.dtype):
         descriptor: Any = strings.describe_strings(array.dtype)
         buffer: Buffer = strings.join_strings(array)
     else:
-        descriptor, buffer = dtypes.describe(array.dtype, limits), flat_bytes(array, order)
+        descriptor = dtypes.describe(array.dtype, limits)
+        if array.nbytes > limits.max_total_bytes:  # before a copy is made of what lies in no one piece
+            raise EncodeError.at("", f"{LimitExceeded.over('max_total_bytes', limits.max_total_bytes, array.nbytes)}")
+        buffer = flat_bytes(array, order)
         _refuse_invalid(buffer, array.dtype)
         if array.size > limits.max_items and not array.itemsize:
             raise EncodeError.at("", f"{array.size} elements of 0 bytes, at most {limits.max_items} (Limits.max_items)")

@@ -9,6 +9,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from dtype_strategies import HAS_STRING_DTYPE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import payloads
@@ -179,3 +180,12 @@ def test_strings_cost_a_bounded_multiple_of_their_part():
 def test_limits_are_whole_numbers_of_at_least_one(field, value):
     with pytest.raises(ValueError, match=f"Limits.{field}="):
         npt.Limits(**{field: value})
+
+
+@pytest.mark.skipif(not HAS_STRING_DTYPE, reason="needs NumPy 2")
+def test_strings_count_as_what_they_take_on_the_wire():
+    """Which is half of what NumPy takes for short ones."""
+    array = np.array(["a"] * 100, np.dtypes.StringDType())
+    frames, text = encode_or_refusal(array, npt.Limits(max_total_bytes=1000))
+    assert text is None
+    assert sum(map(len, frames)) <= 1000 < array.nbytes
