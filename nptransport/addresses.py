@@ -39,7 +39,7 @@ def read_addresses(bind: Addresses, connect: Addresses) -> tuple[list[str], list
 def _as_list(addresses: Addresses) -> list[str]:
     if addresses is None:
         return []
-    if isinstance(addresses, bytes) or not isinstance(addresses, (str, Iterable)):
+    if isinstance(addresses, (bytes, bytearray, memoryview)) or not isinstance(addresses, (str, Iterable)):
         raise AddressError(f"{addresses!r}: expected a text such as 'tcp://127.0.0.1:5555'", address=repr(addresses))
     listed = [addresses] if isinstance(addresses, str) else list(addresses)
     for address in listed:

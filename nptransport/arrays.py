@@ -84,21 +84,25 @@ class Layout:
             raise DecodeError.of("shape", expected="one that NumPy takes", found=f"{error}") from None
 
 
-def describe_array(array: np.ndarray[Any, Any], limits: Limits) -> tuple[list[Any], Buffer]:
-    """Layout as it goes into the metadata, and the bytes of the part: the array's own memory if it is contiguous."""
+def describe_array(array: np.ndarray[Any, Any], limits: Limits, others: int = 0) -> tuple[list[Any], Buffer]:
+    """Layout as it goes into the metadata, and the bytes of the part: the array's own memory if it is contiguous.
+
+    ``others``: bytes of the other parts so far. EncodeError before anything is copied that is too large with them.
+    """
     dimensions = array.ndim + (dtypes.inner_dimensions(array.dtype) if array.dtype.names is not None else 0)
     if dimensions > limits.max_dimensions:
         raise EncodeError.at("", f"{dimensions} dimensions, at most {limits.max_dimensions} (Limits.max_dimensions)")
     order = memory_order(array)
     shape = list(array.shape)
-    if strings.is_string_dtype(array.dtype):
+    is_string = strings.is_string_dtype(array.dtype)
+    nbytes = others + (strings.least_bytes(array) if is_string else array.nbytes)
+    if nbytes > limits.max_total_bytes:
+        raise EncodeError.at("", f"{LimitExceeded.over('max_total_bytes', limits.max_total_bytes, nbytes)}")
+    if is_string:
         descriptor: Any = strings.describe_strings(array.dtype)
         buffer: Buffer = strings.join_strings(array)
     else:
-        descriptor = dtypes.describe(array.dtype, limits)
-        if array.nbytes > limits.max_total_bytes:  # before a copy is made of what lies in no one piece
-            raise EncodeError.at("", f"{LimitExceeded.over('max_total_bytes', limits.max_total_bytes, array.nbytes)}")
-        buffer = flat_bytes(array, order)
+        descriptor, buffer = dtypes.describe(array.dtype, limits), flat_bytes(array, order)
         _refuse_invalid(buffer, array.dtype)
         if array.size > limits.max_items and not array.itemsize:
             raise EncodeError.at("", f"{array.size} elements of 0 bytes, at most {limits.max_items} (Limits.max_items)")

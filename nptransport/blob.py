@@ -21,7 +21,8 @@ _LOOKS_LIKE = (
     (b"\x89HDF", "an HDF5 file", "h5py"),
     (b"{", "JSON", "json.loads(blob)"),
 )
-# How an array, a dict and a list begin in the first protocols of pickle.
+# How an array begins in the first protocols of pickle, and a dict and a list in the very first.
+_SPACE = dict.fromkeys(map(ord, "\t\r\n"))
 _PICKLED_AS_TEXT = (b"cnumpy", b"(dp", b"(lp")
 
 
@@ -66,6 +67,6 @@ def _look(start: bytes) -> tuple[str, str]:
         return "nothing", ""
     if SIGNATURE.startswith(start):
         return f"the first {len(start)} bytes of one", "cut off?"
-    if start.isascii() and start.decode().replace("\n", "").isprintable():
+    if start.isascii() and start.decode().translate(_SPACE).isprintable():
         return "text", "decode base64 or hex first; json.loads reads JSON, numpy.frombuffer raw bytes"
     return "raw bytes, as from tobytes", "numpy.frombuffer(blob, dtype).reshape(shape), or dumps where they are made"

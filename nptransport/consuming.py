@@ -82,8 +82,8 @@ class Consuming(Receiving):
     def statistics(self) -> ConsumerStatistics:
         """What has been seen so far."""
         connections, inbox = self._channel.connections, self._inbox
-        self._channel.check_not_forked()
         if not self.closed:
+            self._channel.check_not_forked()
             connections.refresh()
         return ConsumerStatistics(
             messages=inbox.messages,

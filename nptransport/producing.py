@@ -73,8 +73,8 @@ class Producing(Shortcuts):
 
     def statistics(self) -> ProducerStatistics:
         """What has been done so far."""
-        self._channel.check_not_forked()
         if not self.closed:
+            self._channel.check_not_forked()
             self._look()
         connections = self._channel.connections
         return ProducerStatistics(

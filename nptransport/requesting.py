@@ -91,8 +91,8 @@ class Requesting(Exchanging):
     def statistics(self) -> ClientStatistics:
         """What has been done so far."""
         connections, calls = self._channel.connections, self._calls
-        self._channel.check_not_forked()
         if not self.closed:
+            self._channel.check_not_forked()
             connections.refresh()
         with self._lock:
             return ClientStatistics(

@@ -105,8 +105,8 @@ class Serving(Handling):
     def statistics(self) -> ServerStatistics:
         """What has been done so far."""
         connections, desk = self._channel.connections, self._desk
-        self._channel.check_not_forked()
         if not self.closed:
+            self._channel.check_not_forked()
             connections.refresh()
         return ServerStatistics(
             results=self._results,

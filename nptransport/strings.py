@@ -12,7 +12,14 @@ import numpy as np
 
 from .errors import DecodeError, EncodeError
 
-__all__ = ["describe_strings", "is_string_dtype", "join_strings", "rebuild_string_dtype", "split_strings"]
+__all__ = [
+    "describe_strings",
+    "is_string_dtype",
+    "join_strings",
+    "least_bytes",
+    "rebuild_string_dtype",
+    "split_strings",
+]
 
 _LENGTH = np.dtype("<i8")
 _MISSING = -1
@@ -46,6 +53,11 @@ def rebuild_string_dtype(descriptor: dict[Any, Any]) -> Any:
     if not (missing is None or type(missing) is str or _is_nan(missing)):
         raise DecodeError.of("string dtype", expected="nil, nan or a text as missing", found=type(missing).__name__)
     return np.dtypes.StringDType(coerce=coerce, na_object=math.nan if _is_nan(missing) else missing)
+
+
+def least_bytes(array: np.ndarray[Any, Any]) -> int:
+    """Bytes of the part if all texts are empty."""
+    return array.size * _LENGTH.itemsize
 
 
 def join_strings(array: np.ndarray[Any, Any]) -> bytes:

@@ -54,7 +54,7 @@ class Lowering:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._items = 0
+        self._items = self._nbytes = 0
         self.layouts: list[list[Any]] = []
         self.buffers: list[Buffer] = []
 
@@ -94,7 +94,7 @@ class Lowering:
         except Exception as error:  # each exporter raises its own
             raise EncodeError.at("", f"{_name(kind)}: {type(error).__name__}: {error}") from error
         if array is not None:
-            return self._part(*describe_array(array, self._limits))
+            return self._array(array)
         raise EncodeError.at("", f"{_name(kind)} cannot travel; {_advice(value)}")
 
     def _text(self, value: str) -> Any:
@@ -147,9 +147,10 @@ class Lowering:
             )
 
     def _masked(self, value: np.ma.MaskedArray[Any, Any]) -> _Tagged:
-        data = self._part(*describe_array(np.ma.getdata(value), self._limits))
-        mask = np.ma.getmask(value)
-        lowered = None if mask is np.ma.nomask else self._part(*describe_array(np.asarray(mask), self._limits))
+        data = self._array(np.ma.getdata(value))
+        mask, lowered = np.ma.getmask(value), None
+        if mask is not np.ma.nomask:  # of other fields where those of the data were renamed, or some were taken out
+            lowered = self._array(np.asarray(mask).astype(np.ma.make_mask_descr(value.dtype), copy=False))
         return _Tagged({_MASKED: [data, lowered, self._fill_value(value), bool(value.hardmask)]})
 
     def _fill_value(self, value: np.ma.MaskedArray[Any, Any]) -> Any:
@@ -161,14 +162,23 @@ class Lowering:
             return self.lower(np.asarray(fill).item(), 1)
         found: np.ndarray[Any, Any] = np.asarray(fill)
         try:
-            if found.dtype != value.dtype and not found.ndim and found == np.ma.default_fill_value(value.dtype):
+            if (
+                found.dtype != value.dtype
+                and found.dtype.names is None
+                and not found.ndim
+                and found == np.ma.default_fill_value(value.dtype)
+            ):
                 return None  # NumPy's own, which the dtype may not hold
             scalar: Any = np.asarray(fill, value.dtype)[()]
         except (TypeError, ValueError, RuntimeWarning):
             return None
         return _Tagged({_SCALAR: lower_scalar(scalar, self._limits)})
 
+    def _array(self, array: np.ndarray[Any, Any]) -> msgpack.ExtType:
+        return self._part(*describe_array(array, self._limits, self._nbytes))
+
     def _part(self, layout: list[Any], buffer: Buffer) -> msgpack.ExtType:
+        self._nbytes += len(buffer)
         self.layouts.append(layout)
         self.buffers.append(buffer)
         if len(self.layouts) > self._limits.max_parts:

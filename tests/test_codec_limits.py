@@ -9,7 +9,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from dtype_strategies import HAS_STRING_DTYPE
+from dtype_strategies import HAS_STRING_DTYPE, string_dtypes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import payloads
@@ -71,11 +71,23 @@ AT_THE_LIMIT = [
 ]
 
 
-@pytest.mark.parametrize("shape", [(2**40,), (2**20, 2**20), (2**60,)])
+@pytest.mark.parametrize("shape", [(2**40,), (2**20, 2**20), (2**58,)])
 def test_what_is_too_large_is_not_copied_first(shape):
     """Nobody has so much memory: a copy would be a MemoryError, or worse."""
-    _, text = encode_or_refusal([np.broadcast_to(np.uint8(0), shape)])
-    assert "max_total_bytes" in text
+    for element in (np.uint8(0), *(np.array("", dtype) for dtype in string_dtypes()[:1])):
+        _, text = encode_or_refusal([np.broadcast_to(element, shape)])
+        assert "max_total_bytes" in text
+
+
+def test_nor_is_what_is_too_large_together():
+    array = np.broadcast_to(np.uint8(0), (9_000_000,))
+    tracemalloc.start()
+    try:
+        _, text = encode_or_refusal([array] * 20, npt.Limits(max_total_bytes=10_000_000))
+        assert "max_total_bytes" in text
+        assert tracemalloc.get_traced_memory()[1] < 15_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("limit", "needed", "payload"), AT_THE_LIMIT, ids=lambda value: str(value)[:30])

@@ -129,6 +129,23 @@ def test_masked_arrays_whose_default_fill_value_numpy_cannot_cast(dtype):
     assert_round_trip(np.ma.MaskedArray(np.zeros(2, dtype), mask=[True, False]))
 
 
+@pytest.mark.parametrize("dtype", ml_dtypes_here()[:1], ids=str)
+def test_the_fill_value_of_big_endian_elements_that_numpy_knows_only_by_their_package(dtype):
+    """Both ways that lead to one byte order: NumPy's own is wrong for scalars, on either side."""
+    swapped = dtype.newbyteorder()
+    array = np.ma.MaskedArray(np.ones(2, dtype).astype(swapped), mask=[True, False], fill_value=dtype.type(1.5))
+    assert over_the_wire(array).filled().tobytes() == array.filled().tobytes()
+    assert over_the_wire(array).fill_value == array.fill_value
+
+
+def test_a_mask_has_the_fields_of_its_data():
+    """NumPy leaves the mask's as they were where those of the data are fewer, or renamed."""
+    array = np.ma.MaskedArray(np.zeros(2, [("a", "i4"), ("b", "f4")]), mask=[(1, 0), (0, 1)])
+    assert over_the_wire(array[["b"]]).mask.tolist() == [(False,), (True,)]
+    array.dtype.names = ("x", "y")
+    assert over_the_wire(array).mask.tolist() == [(True, False), (False, True)]
+
+
 @pytest.mark.parametrize("dtype", ["U2", "S1", "i1", "M8[s]", "i8", "c8", "?"])
 def test_masked_arrays_whose_default_fill_value_somebody_has_looked_at(dtype):
     """NumPy makes it then, and keeps it though an element of the dtype cannot hold it."""
