@@ -137,7 +137,7 @@ def _registered(text: str) -> np.dtype[Any]:
     name = text.removeprefix(">")
     try:
         native = np.dtype(getattr(importlib.import_module("ml_dtypes"), name))
-        return native if _is_big(text[0]) == _is_big("=") else native.newbyteorder(">" if _is_big(text[0]) else "<")
+        return native if _is_big(text[0]) == _is_big("=") else native.newbyteorder()
     except (ImportError, AttributeError):
         raise DecodeError.of(
             "dtype",

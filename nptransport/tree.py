@@ -169,7 +169,7 @@ class Lowering:
                 and found == np.ma.default_fill_value(value.dtype)
             ):
                 return None  # NumPy's own, which the dtype may not hold
-            scalar: Any = np.asarray(fill, value.dtype)[()]
+            scalar: Any = np.asarray(found, value.dtype)[()]
         except (TypeError, ValueError, RuntimeWarning):
             return None
         return _Tagged({_SCALAR: lower_scalar(scalar, self._limits)})

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from faces import face_fixture, wait_until  # noqa: F401
 
+import nptransport as npt
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds sockets in /proc")
 
 SENT = 212_992  # of link.py, which Linux doubles for its own book-keeping
@@ -67,3 +69,17 @@ def test_one_socket_may_do_both(face):
         wait_until(lambda: len(send_buffers(near)) == len(send_buffers(far)) == 2)
         assert set(send_buffers(near).values()) == {2 * SENT}
         assert 2 * SENT not in send_buffers(far).values()
+
+
+def test_a_connection_that_was_left_is_made_anew_with_as_little():
+    """Though the address that was connected last is another kind."""
+    with (
+        npt.Consumer(bind=["tcp://127.0.0.1:*", "tcp://0.0.0.0:*"]) as consumer,
+        npt.Producer(connect=[consumer.addresses[0], consumer.addresses[1]]) as producer,
+    ):
+        near, far = (int(address.rpartition(":")[2]) for address in consumer.addresses)
+        wait_until(lambda: producer.statistics().connections == 2)
+        assert producer._channel.reconnect_all()
+        wait_until(lambda: producer.statistics().disconnects == 2 and producer.statistics().connections == 2)
+        assert send_buffers(near)["connected"] == 2 * SENT
+        assert send_buffers(far)["connected"] != 2 * SENT
