@@ -159,7 +159,9 @@ class Lowering:
         if fill is None:
             return None
         if value.dtype.kind == "T":
-            return self.lower(np.asarray(fill).item(), 1)
+            text = np.asarray(fill).item()
+            # NumPy 2.2 has a default there, and lets nobody set any.
+            return None if text == np.ma.default_fill_value(value.dtype) else self.lower(text, 1)
         found: np.ndarray[Any, Any] = np.asarray(fill)
         try:
             if (
