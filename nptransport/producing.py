@@ -14,6 +14,7 @@ from .curve import Curve
 from .cuts import cut
 from .ending import close_at_end
 from .errors import AuthenticationError, ConnectionClosed, MisuseError, Timeout
+from .lanes import AHEAD
 from .layout import Lent, shaped
 from .limits import Limits
 from .log import warn
@@ -136,6 +137,7 @@ class Producing(Shortcuts):
         kind, shape, nbytes = self._outbox.check_loan(shape, dtype)
         slot = None
         if self._lender is not None and nbytes > self._outbox.small:
+            yield from self._letting_catch_up(self._lender, AHEAD)
             slot = self._lender.take(nbytes)
             while slot is None:
                 if self._lender.is_stuck():

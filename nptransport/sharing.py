@@ -15,6 +15,7 @@ from .memory.slots import Slot
 from .metadata import with_entry
 from .protocol.outbox import Outbox
 from .steps import PATIENCE, Need, Steps
+from .stock import depth_of
 
 __all__ = ["CROSSOVER", "Sharing"]
 
@@ -50,7 +51,7 @@ class Sharing(Endpoint):
             return False
         self._channel.enter()
         try:
-            slot = lender.take_now(payload.nbytes)
+            slot = lender.take_now(payload.nbytes, depth_of(payload.nbytes))
             if slot is None:
                 return False
             np.copyto(slot.like(payload.dtype, payload.shape, payload.nbytes), payload)
@@ -65,8 +66,7 @@ class Sharing(Endpoint):
         """Copy a message into shared memory, and send where it is. False if that cannot be, since nobody knows whether
         the memory that it waits for will ever come back."""
         pieces, nbytes, _ = lay_out(frames)
-        if lender.is_far_ahead(nbytes, 0):
-            yield from self._letting_catch_up(lender, nbytes)
+        yield from self._letting_catch_up(lender, depth_of(nbytes))
         slot = lender.take(nbytes)
         while slot is None:
             if lender.is_stuck():
@@ -79,11 +79,13 @@ class Sharing(Endpoint):
         yield from self._handing_over(lender, slot, frames)
         return True
 
-    def _letting_catch_up(self, lender: Lender, nbytes: int) -> Steps[None]:
-        """Wait for consumers that are reading: they have enough to do, and memory never used costs more than it saves.
-        Not for one that is stuck."""
+    def _letting_catch_up(self, lender: Lender, depth: int) -> Steps[None]:
+        """Wait for consumers that are reading once ``depth`` messages wait for them: they have enough to do, and memory
+        never used costs more than it saves. Not for one that is stuck."""
+        if not lender.is_far_ahead(depth, 0):
+            return
         begun = seen_at = time.monotonic()
-        while lender.is_far_ahead(nbytes, 1):
+        while lender.is_far_ahead(depth, 1):
             now = time.monotonic()
             if lender.fetched != self._fetched:
                 self._fetched, self._keeps_up, seen_at = lender.fetched, True, now

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .framing import MOST_JOINED
+from .lanes import AHEAD
 from .layout import Lent, shaped
 from .sharing import Sharing
 
@@ -59,7 +60,7 @@ class Shortcuts(Sharing):
             return None
         self._channel.check_usable()  # not more: what is asked here may be asked by two threads at once
         kind, sizes, nbytes = self._outbox.check_loan(shape, dtype)
-        slot = lender.take_now(nbytes) if nbytes > self._outbox.small else None
+        slot = lender.take_now(nbytes, AHEAD) if nbytes > self._outbox.small else None
         if slot is None:
             return None
         if order == "C":

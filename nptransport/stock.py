@@ -11,14 +11,21 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+from .lanes import AHEAD
 from .memory.slots import Slot, Slots
 from .protocol.claims import Claims
 from .readers import Readers
 
-__all__ = ["Peers", "Stock"]
+__all__ = ["Peers", "Stock", "depth_of"]
 
-# Messages that wait for a reader: as many, or that much. With more, the processor's cache holds them no more.
+# Copies that wait for a reader: as many, or that much. With more, the processor's cache holds them no more.
 _DEPTH, _DEPTH_BYTES = 4, 2**22
+
+
+def depth_of(nbytes: int) -> int:
+    """How many copies of ``nbytes`` may wait for a reader: so few that their slots are still in the cache when they are
+    used again, and that they go on a lane, since ZeroMQ is the slower way."""
+    return min(AHEAD, max(_DEPTH, _DEPTH_BYTES // nbytes))
 
 
 class Peers(Protocol):
@@ -83,10 +90,9 @@ class Stock:
         """Messages that nobody has got."""
         return len(self._claims.waiting) + self._consignees.waiting
 
-    def is_far_ahead(self, nbytes: int, waits: int) -> bool:
-        """Whether a message of ``nbytes``, for which there have been ``waits``, should wait for those before it to be
-        fetched, so that their slots are still in the cache when they are used again."""
-        depth = max(_DEPTH, _DEPTH_BYTES // nbytes)
+    def is_far_ahead(self, depth: int, waits: int) -> bool:
+        """Whether so many messages wait to be fetched that the next one, for which there have been ``waits``, should
+        wait, too."""
         most = depth // 2 if waits else depth - 1  # to begin and to stop at every message would be all that it does
         with self._lock:
             if self._count_waiting() <= most:
@@ -111,22 +117,21 @@ class Stock:
                 return self.take(nbytes)
             return slot
 
-    def take_now(self, nbytes: int) -> Slot | None:
-        """As :meth:`take`, if that needs no thought."""
+    def take_now(self, nbytes: int, depth: int) -> Slot | None:
+        """As :meth:`take`, if that needs no thought, and fewer than ``depth`` messages wait to be fetched."""
         with self._lock:
             consignee, waiting = self._consignees.only, len(self._claims.waiting)
             freed: Sequence[Slot] = ()
             if consignee is not None:
                 freed = consignee.take_freed()
                 waiting += len(consignee.waiting)
-            most = max(_DEPTH, _DEPTH_BYTES // nbytes)
-            if len(freed) == 1 and waiting < most and freed[0].fits(nbytes):  # as in most streams
+            if len(freed) == 1 and waiting < depth and freed[0].fits(nbytes):  # as in most streams
                 found: Slot | None = freed[0]
                 self._empty(freed[0])
             else:
                 for slot in freed:
                     self._take_back(slot)
-                if waiting >= most:
+                if waiting >= depth:
                     return None
                 found = self._pop(nbytes)
                 if found is None or not self._renew(found):

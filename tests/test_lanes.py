@@ -15,6 +15,7 @@ from meeting import SIZE, lane_of, large, meet, number_of
 
 import nptransport as npt
 from nptransport import lanes
+from nptransport.steps import Need
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
 
@@ -60,6 +61,29 @@ def test_a_loan_takes_it_too(address):
                 array[:8].view(np.int64)[0] = number
             assert number_of(consumer.recv(timeout=PATIENCE)) == number
         assert by_socket.messages == 0
+
+
+@pytest.mark.parametrize("lends", [False, True])
+def test_a_sender_waits_for_a_reader_that_is_at_it(address, lends, monkeypatch):
+    with npt.Consumer(bind=address) as consumer, npt.Producer(connect=address) as producer:
+        meet(producer, consumer)
+        by_socket, got = Count(producer), []
+
+        def read_some(need, deadline):
+            assert need is Need.FETCHED
+            got.extend(number_of(consumer.recv(timeout=0)) for _ in range(10))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(producer._channel, "_wait", read_some)
+            for number in range(5 * lanes.AHEAD):
+                if not lends:
+                    producer.send(large(number))
+                    continue
+                with producer.loan(SIZE, np.uint8) as array:
+                    array[:8].view(np.int64)[0] = number
+        assert by_socket.messages == 0
+        assert got == list(range(len(got)))
+        assert len(got) >= 4 * lanes.AHEAD
 
 
 def test_all_arrive_in_order_whichever_way_they_come(face, address):
