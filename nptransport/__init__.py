@@ -3,9 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .arrays import writable
-from .blob import dumps, loads
-from .codec import decode, encode
+from .codec import decode, dumps, encode, loads
+from .codec.arrays import writable
 from .errors import (
     AddressError,
     AuthenticationError,
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from .broker import Broker
     from .client import Client
     from .consumer import Consumer
-    from .curve import Curve
-    from .methods import Call, Methods, current_call
+    from .patterns.methods import Call, Methods, current_call
     from .producer import Producer
     from .protocol.handle import SendHandle
     from .protocol.ledger import StreamStatistics
@@ -47,6 +45,7 @@ if TYPE_CHECKING:
     from .publisher import Publisher
     from .server import Server
     from .subscriber import Subscriber
+    from .transport.curve import Curve
     from .worker import Worker
 
 # Imported when first asked for: a program uses few of these, and all of them together take as long as NumPy does.
@@ -55,8 +54,7 @@ _ROOMS = {
     ".broker": "Broker",
     ".client": "Client",
     ".consumer": "Consumer",
-    ".curve": "Curve",
-    ".methods": "Call Methods current_call",
+    ".patterns.methods": "Call Methods current_call",
     ".producer": "Producer",
     ".protocol.handle": "SendHandle",
     ".protocol.ledger": "StreamStatistics",
@@ -67,6 +65,7 @@ _ROOMS = {
     ".publisher": "Publisher",
     ".server": "Server",
     ".subscriber": "Subscriber",
+    ".transport.curve": "Curve",
     ".worker": "Worker",
 }
 _LATER = {name: room for room, names in _ROOMS.items() for name in names.split()}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from .brokering import Brokering
 from .errors import Timeout
+from .patterns.brokering import Brokering
 
 __all__ = ["Broker"]
 

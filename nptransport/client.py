@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any, cast
 
 import zmq
 
-from .addresses import Addresses
-from .channel import Channel
-from .curve import Curve
 from .errors import Timeout
 from .limits import DEFAULT_LIMITS, Limits
-from .progress import Progress
+from .patterns.progress import Progress
+from .patterns.requesting import MAX_BYTES, SLICE, WINDOW_BYTES, WINDOW_CALLS, Requesting
 from .protocol.calls import Call
 from .protocol.window import Window
 from .protocol.words import Form
-from .requesting import MAX_BYTES, SLICE, WINDOW_BYTES, WINDOW_CALLS, Requesting
-from .waking import Waker
+from .transport.addresses import Addresses
+from .transport.channel import Channel
+from .transport.curve import Curve
+from .transport.waking import Waker
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from .replies import Reply
+    from .patterns.replies import Reply
 
 __all__ = ["Client"]
 
@@ -157,7 +157,7 @@ class Client(Requesting):
         return self._submit(method, args, kwargs, timeout)
 
     def _submit(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None) -> Reply:
-        from .replies import Reply
+        from .patterns.replies import Reply
 
         reply = Reply(self._give_up)
         reply.call = call = self._prepare(method, args, kwargs, timeout, reply.settle, keep=True)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import zmq
 
-from .addresses import Addresses
-from .channel import Channel
-from .consuming import MAX_MESSAGES, Consuming
-from .curve import Curve
 from .errors import ConnectionClosed, DecodeError
 from .limits import DEFAULT_LIMITS, Limits
+from .patterns.consuming import MAX_MESSAGES, Consuming
 from .protocol.message import Message
+from .transport.addresses import Addresses
+from .transport.channel import Channel
+from .transport.curve import Curve
 
 __all__ = ["Consumer"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from .errors import Timeout
-from .proxying import Proxying
+from .patterns.proxying import Proxying
 
 __all__ = ["Proxy"]
 

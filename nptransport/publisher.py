@@ -8,8 +8,8 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from .errors import Timeout
+from .patterns.publishing import Publishing
 from .protocol.handle import SendHandle
-from .publishing import Publishing
 
 __all__ = ["Publisher"]
 

@@ -10,19 +10,19 @@ from typing import Any
 
 import zmq
 
-from .addresses import Addresses
-from .channel import Channel
-from .curve import Curve
+from .codec.plan import Plan
 from .errors import DecodeError, Timeout
-from .handling import Answer
 from .limits import DEFAULT_LIMITS, Limits
-from .methods import Failure, Method, Methods
-from .plan import Plan
+from .patterns.handling import Answer
+from .patterns.methods import Failure, Method, Methods
+from .patterns.receiving import SMALL
+from .patterns.serving import LINGER, MAX_BYTES, MAX_MESSAGES, RETRY, SLICE, Serving
 from .protocol.desk import Task
 from .protocol.words import Form
-from .receiving import SMALL
-from .serving import LINGER, MAX_BYTES, MAX_MESSAGES, RETRY, SLICE, Serving
-from .waking import Waker
+from .transport.addresses import Addresses
+from .transport.channel import Channel
+from .transport.curve import Curve
+from .transport.waking import Waker
 
 __all__ = ["Server", "ThreadedServing"]
 

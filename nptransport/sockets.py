@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import zmq
 
-from .codec import decoder_for, encode
+from .codec.frames import decoder_for, encode
+from .codec.framing import is_blob
+from .codec.metadata import is_topic, read_topic, write_topic
 from .errors import DecodeError
-from .framing import is_blob
 from .limits import DEFAULT_LIMITS, Limits
-from .metadata import is_topic, read_topic, write_topic
 
 __all__ = ["recv_array", "send_array"]
 

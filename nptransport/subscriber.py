@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import zmq
 
-from .addresses import Addresses
-from .channel import Channel
-from .curve import Curve
 from .errors import ConnectionClosed, DecodeError
-from .latest import Latest
 from .limits import DEFAULT_LIMITS, Limits
+from .patterns.latest import Latest
+from .patterns.receiving import Received
+from .patterns.subscribing import MAX_MESSAGES, WATCH, Subscribing
 from .protocol.message import Message
-from .receiving import Received
-from .steps import Deadline, Need
-from .subscribing import MAX_MESSAGES, WATCH, Subscribing
+from .transport.addresses import Addresses
+from .transport.channel import Channel
+from .transport.curve import Curve
+from .transport.steps import Deadline, Need
 
 __all__ = ["Subscriber"]
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import zmq
 
-from .addresses import Addresses
-from .channel import Channel
-from .curve import Curve
 from .limits import DEFAULT_LIMITS, Limits
-from .methods import Methods
+from .patterns.methods import Methods
+from .patterns.serving import LINGER, MAX_BYTES, MAX_MESSAGES
+from .patterns.working import INTERVAL, Working
 from .server import ThreadedServing
-from .serving import LINGER, MAX_BYTES, MAX_MESSAGES
-from .working import INTERVAL, Working
+from .transport.addresses import Addresses
+from .transport.channel import Channel
+from .transport.curve import Curve
 
 __all__ = ["Worker"]
 

@@ -14,13 +14,13 @@ import numpy as np
 from fuzz_invariant import Frames, Violation, judge, refused, timed
 
 import nptransport as npt
-from nptransport import creditor, sidechannel
-from nptransport.descriptor import Descriptor, Piece, read_descriptor, split_entry, write_entry
-from nptransport.lanes import HEAD, Lanes
-from nptransport.layout import lay_out
+from nptransport.codec.descriptor import Descriptor, Piece, read_descriptor, split_entry, write_entry
 from nptransport.memory.receipts import ASLEEP, PLACES, TAKEN, WORDS, make_receipts
 from nptransport.memory.segments import HEADER, Mapping, Segment
 from nptransport.protocol.claims import Claims
+from nptransport.shm import creditor, sidechannel
+from nptransport.shm.layout import lay_out
+from nptransport.transport.lanes import HEAD, Lanes
 
 PARTS = 4
 SLOTS, SLOT_BYTES = 4, 4096

@@ -24,7 +24,7 @@ from fuzz_invariant import LIMITS, Frames, Violation, judge, refused, timed
 from hostile import HEAD, pack
 
 import nptransport as npt
-from nptransport.decoder import Decoder
+from nptransport.codec.decoder import Decoder
 from nptransport.protocol import copies
 from nptransport.protocol.audience import Audience, Route
 from nptransport.protocol.ledger import Ledger

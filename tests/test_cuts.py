@@ -16,7 +16,7 @@ from test_junk_peers import push_fixture  # noqa: F401
 from vector_cases import metadata
 
 import nptransport as npt
-from nptransport import cuts, packing
+from nptransport.codec import cuts, packing
 from nptransport.memory.leases import Leases
 
 LARGEST, PART = 100_000, 30_000

@@ -19,8 +19,8 @@ from same import difference
 from test_cuts import BAD, LARGEST, PART, PAYLOADS, U1, numbered, small_parts  # noqa: F401
 
 import nptransport as npt
-from nptransport.distributing import _views
 from nptransport.memory.leases import Leases
+from nptransport.patterns.distributing import _views
 from nptransport.protocol.audience import Outlet
 
 ARRAY = numbered(3 * LARGEST)  # ten parts

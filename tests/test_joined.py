@@ -15,11 +15,11 @@ from test_stream import PAYLOADS
 from vector_cases import metadata
 
 import nptransport as npt
-from nptransport import framing
-from nptransport.encoder import Encoder
-from nptransport.envelope import EnvelopeWriter
-from nptransport.framing import MOST_AROUND, MOST_JOINED, SIGNATURE, is_blob, join_frames, should_join, split_blob
-from nptransport.metadata import ALONE
+from nptransport.codec import framing
+from nptransport.codec.encoder import Encoder
+from nptransport.codec.envelope import EnvelopeWriter
+from nptransport.codec.framing import MOST_AROUND, MOST_JOINED, SIGNATURE, is_blob, join_frames, should_join, split_blob
+from nptransport.codec.metadata import ALONE
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20))

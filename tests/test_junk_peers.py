@@ -15,10 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import nptransport as npt
-from nptransport.encoder import Encoder
-from nptransport.envelope import EnvelopeWriter
-from nptransport.framing import SIGNATURE
-from nptransport.metadata import ALONE, BODY
+from nptransport.codec.encoder import Encoder
+from nptransport.codec.envelope import EnvelopeWriter
+from nptransport.codec.framing import SIGNATURE
+from nptransport.codec.metadata import ALONE, BODY
 
 METADATA, PART = [bytes(frame) for frame in npt.encode(np.arange(3))]
 NEST = [bytes(frame) for frame in npt.encode({"a": np.arange(3), "b": [np.zeros(2), "text"]})]

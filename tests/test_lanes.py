@@ -14,8 +14,8 @@ from faces import face_fixture, socket_path_fixture  # noqa: F401
 from meeting import SIZE, lane_of, large, meet, number_of
 
 import nptransport as npt
-from nptransport import lanes
-from nptransport.steps import Need
+from nptransport.transport import lanes
+from nptransport.transport.steps import Need
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
 

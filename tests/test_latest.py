@@ -12,7 +12,7 @@ import zmq
 from faces import PATIENCE, address_fixture, face_fixture, knows, spawn_fixture, wait_until, wire_fixture  # noqa: F401
 
 import nptransport as npt
-from nptransport import latest
+from nptransport.patterns import latest
 from nptransport.protocol.program import Program
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads memory sizes from /proc")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import nptransport as npt
-from nptransport import packing
+from nptransport.codec import packing
 from nptransport.protocol import copies
 from nptransport.protocol.ledger import Ledger
 from nptransport.protocol.newest import Backlog, Newest

@@ -15,8 +15,8 @@ from faces import (  # noqa: F401
 )
 
 import nptransport as npt
-from nptransport.parts import Parts
 from nptransport.protocol.tags import LEAD, Kind
+from nptransport.transport.parts import Parts
 
 
 @pytest.fixture(name="proxy")

@@ -9,7 +9,7 @@ from children import wait_until
 from faces import address_fixture, face_fixture, new_address_fixture, sockets_of_zmq_fixture  # noqa: F401
 
 import nptransport as npt
-from nptransport.envelope import MOST
+from nptransport.codec.envelope import MOST
 
 MB = 1_000_000
 

@@ -12,7 +12,7 @@ from cable import cable_fixture  # noqa: F401
 from faces import PATIENCE, address_fixture, face_fixture, knows, spawn_fixture, wait_until, wire_fixture  # noqa: F401
 
 import nptransport as npt
-from nptransport.connections import Connections
+from nptransport.transport.connections import Connections
 
 PUBLISHER = """
     publisher = npt.Publisher(bind=args[0])

@@ -15,11 +15,12 @@ from faces import face_fixture, socket_path_fixture  # noqa: F401
 from meeting import SIZE, large, meet, number_of
 
 import nptransport as npt
-from nptransport import channel, sidechannel
-from nptransport.creditor import Creditor
-from nptransport.lanes import AHEAD
 from nptransport.memory.memfd import allocate
 from nptransport.memory.receipts import ASLEEP, PLACES, TAKEN, WORDS, make_receipts, map_receipts
+from nptransport.shm import sidechannel
+from nptransport.shm.creditor import Creditor
+from nptransport.transport import channel
+from nptransport.transport.lanes import AHEAD
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
 
@@ -216,7 +217,7 @@ def test_without_memory_for_receipts_the_socket_carries_everything(face, address
     def refuse():
         raise npt.TransportError("no memory")
 
-    monkeypatch.setattr("nptransport.consignee.make_receipts", refuse)
+    monkeypatch.setattr("nptransport.shm.consignee.make_receipts", refuse)
     producer, consumer = face.pair(address)
     for number in range(20):
         producer.send(large(number))
@@ -285,7 +286,7 @@ def test_a_reader_that_cannot_map_receipts_does_without_a_lane(face, address, mo
     def refuse(descriptor):
         raise npt.DecodeError("no memory to map")
 
-    monkeypatch.setattr("nptransport.creditor.map_receipts", refuse)
+    monkeypatch.setattr("nptransport.shm.creditor.map_receipts", refuse)
     producer, consumer = face.producer(bind=address, max_bytes=8 * SIZE), face.consumer(connect=address)
     for number in range(30):
         producer.send(large(number), timeout=PATIENCE)

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from same import difference
 from strategies import arrays
 
-from nptransport.decoder import Decoder
-from nptransport.descriptor import Descriptor, Piece, read_descriptor, write_entry
-from nptransport.encoder import Encoder
-from nptransport.envelope import EnvelopeWriter
+from nptransport.codec.decoder import Decoder
+from nptransport.codec.descriptor import Descriptor, Piece, read_descriptor, write_entry
+from nptransport.codec.encoder import Encoder
+from nptransport.codec.envelope import EnvelopeWriter
+from nptransport.codec.framing import join_frames
+from nptransport.codec.metadata import ALONE, with_entry
+from nptransport.codec.repeats import Repeats
 from nptransport.errors import DecodeError
-from nptransport.framing import join_frames
-from nptransport.metadata import ALONE, with_entry
 from nptransport.protocol.copies import parts_of, read
 from nptransport.protocol.repeated import RepeatedCopies
-from nptransport.repeats import Repeats
 
 
 def opened(metadata):

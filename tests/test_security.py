@@ -14,8 +14,8 @@ from faces import PATIENCE, as_zmq_knows_it, face_fixture, knows, new_wire_fixtu
 from test_junk_peers import STRANGERS, visit
 
 import nptransport as npt
-from nptransport import connections as connections_module
-from nptransport.connections import Connections
+from nptransport.transport import connections as connections_module
+from nptransport.transport.connections import Connections
 
 GOOD = [bytes(frame) for frame in npt.encode(np.array(-1))]
 
@@ -352,7 +352,7 @@ def test_a_server_that_was_there_is_away_and_no_stranger(face, keys, cable, monk
     assert consumer.recv() == 1
     ended = []
     note = Connections._note_refusal
-    monkeypatch.setattr("nptransport.connections._HINTS", 1)
+    monkeypatch.setattr("nptransport.transport.connections._HINTS", 1)
     monkeypatch.setattr(Connections, "_note_refusal", lambda *args: (ended.append(args), note(*args)))
     producer.close(linger=0)
 
@@ -366,7 +366,7 @@ def test_a_server_that_was_there_is_away_and_no_stranger(face, keys, cable, monk
 
 def test_another_server_than_was_expected(face, wire, keys, monkeypatch):
     """It cannot say so; but one that ends each connection in the handshake is taken for what it is."""
-    monkeypatch.setattr("nptransport.connections._HINTS", 5)
+    monkeypatch.setattr("nptransport.transport.connections._HINTS", 5)
     consumer = face.consumer(bind=wire, security=keys.serve())
     receiver = face.producer(
         connect=consumer.address, security=npt.Curve.client(server=keys.other, secret=keys.friend_secret)

@@ -18,13 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nptransport as npt
-from nptransport import descriptor, sidechannel
-from nptransport.decoder import Decoder
-from nptransport.descriptor import Descriptor, Piece
-from nptransport.encoder import Encoder
-from nptransport.envelope import EnvelopeWriter
+from nptransport.codec import descriptor
+from nptransport.codec.decoder import Decoder
+from nptransport.codec.descriptor import Descriptor, Piece
+from nptransport.codec.encoder import Encoder
+from nptransport.codec.envelope import EnvelopeWriter
+from nptransport.codec.metadata import ALONE, with_entry
 from nptransport.memory.segments import HEADER, Mapping, Segment
-from nptransport.metadata import ALONE, with_entry
+from nptransport.shm import sidechannel
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
 
@@ -82,7 +83,7 @@ FORGERIES = {
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_forged_descriptors(ends, forgery, monkeypatch):
     if forgery == "a segment that is not there":
-        monkeypatch.setattr("nptransport.creditor.PATIENCE", 0.5)  # nobody ever offers it
+        monkeypatch.setattr("nptransport.shm.creditor.PATIENCE", 0.5)  # nobody ever offers it
     producer, consumer, forger = ends
     producer.send(np.arange(SIZE))
     held = consumer.recv(timeout=PATIENCE)
@@ -236,9 +237,9 @@ def test_a_reader_cannot_map_it_writable(ends):
 
 
 def test_users_that_are_not_allowed(socket_path, monkeypatch):
-    monkeypatch.setattr("nptransport.sidechannel.os.getpid", os.getpid)
+    monkeypatch.setattr("nptransport.shm.sidechannel.os.getpid", os.getpid)
     with npt.Consumer(bind=f"shm://{socket_path}") as consumer:
-        monkeypatch.setattr("nptransport.readers.peer_of", lambda connection: (1, 12345))
+        monkeypatch.setattr("nptransport.shm.readers.peer_of", lambda connection: (1, 12345))
         with npt.Producer(connect=consumer.address, linger=0) as producer:
             producer.send(np.arange(SIZE))
             with pytest.raises(npt.DecodeError, match="it has gone"):

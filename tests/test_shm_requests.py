@@ -19,12 +19,12 @@ from same import difference
 from segments import memfds, memory_of
 
 import nptransport as npt
-from nptransport import descriptor
-from nptransport.borrowing import Borrower
-from nptransport.descriptor import Descriptor, Piece
-from nptransport.lending import Lender
-from nptransport.metadata import with_entry
+from nptransport.codec import descriptor
+from nptransport.codec.descriptor import Descriptor, Piece
+from nptransport.codec.metadata import with_entry
 from nptransport.protocol.words import Writer
+from nptransport.shm.borrowing import Borrower
+from nptransport.shm.lending import Lender
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from nptransport.spinning import Spinner
+from nptransport.transport.spinning import Spinner
 
 SHORT, LONG = 1e-4, 1.0  # seconds slept
 LOOKING, NO_TIME = 60.0, -1.0
@@ -26,7 +26,7 @@ class Looks:
 @pytest.fixture(name="hopeful")
 def hopeful_fixture(monkeypatch):
     monkeypatch.setattr(
-        "nptransport.spinning._MOMENT", LOOKING
+        "nptransport.transport.spinning._MOMENT", LOOKING
     )  # a busy machine may take the real one between two looks
     spinner = Spinner()
     spinner.slept(SHORT)

@@ -11,7 +11,7 @@ import numpy as np
 from hostile import HEAD, Pairs, metadata, pack, part, tag, tagged, tree
 
 import nptransport as npt
-from nptransport.framing import join_frames
+from nptransport.codec.framing import join_frames
 
 COUNTING = np.arange(6, dtype="<i2").reshape(2, 3)
 NESTED = [("a", "|b1"), ("inner", [("x", "<f4"), ("y", ">i2", (2,))])]

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 from types import TracebackType
 
-from ..brokering import Brokering
 from ..errors import Timeout
-from ..steps import LOOK
+from ..patterns.brokering import Brokering
+from ..transport.steps import LOOK
 from .channel import go_on
 
 __all__ = ["Broker"]

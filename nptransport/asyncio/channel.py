@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .. import channel
 from ..errors import ConnectionClosed, MisuseError, TransportError
-from ..steps import LOOK, MOMENT, PATIENCE, Deadline, Need, Steps
+from ..transport import channel
+from ..transport.steps import LOOK, MOMENT, PATIENCE, Deadline, Need, Steps
 
 __all__ = ["Channel", "go_on"]
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import zmq
 
-from ..addresses import Addresses
-from ..curve import Curve
 from ..limits import DEFAULT_LIMITS, Limits
-from ..progress import Progress
+from ..patterns.progress import Progress
+from ..patterns.requesting import MAX_BYTES, SLICE, WINDOW_BYTES, WINDOW_CALLS, Requesting
 from ..protocol.calls import Call
 from ..protocol.window import Window
-from ..requesting import MAX_BYTES, SLICE, WINDOW_BYTES, WINDOW_CALLS, Requesting
-from ..steps import Need
+from ..transport.addresses import Addresses
+from ..transport.curve import Curve
+from ..transport.steps import Need
 from .channel import Channel
 
 __all__ = ["Client"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..broadcasting import Broadcasting
 from ..errors import AuthenticationError, ConnectionClosed, Timeout
+from ..patterns.broadcasting import Broadcasting
 from .channel import go_on
 
 __all__ = ["close_soon"]

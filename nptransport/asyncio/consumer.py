@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import zmq
 
-from ..addresses import Addresses
-from ..consuming import MAX_MESSAGES, Consuming
-from ..curve import Curve
 from ..errors import ConnectionClosed, DecodeError
 from ..limits import DEFAULT_LIMITS, Limits
+from ..patterns.consuming import MAX_MESSAGES, Consuming
 from ..protocol.message import Message
+from ..transport.addresses import Addresses
+from ..transport.curve import Curve
 from .channel import Channel
 
 __all__ = ["Consumer"]

@@ -8,12 +8,12 @@ from typing import Any, Literal, overload
 import numpy as np
 import zmq
 
-from ..addresses import Addresses
-from ..curve import Curve
 from ..errors import AuthenticationError, ConnectionClosed, Timeout
 from ..limits import DEFAULT_LIMITS, Limits
-from ..producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing
+from ..patterns.producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing
 from ..protocol.handle import FREE, SendHandle
+from ..transport.addresses import Addresses
+from ..transport.curve import Curve
 from .channel import Channel
 
 __all__ = ["Producer"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
-from ..proxying import Proxying
-from ..steps import LOOK
+from ..patterns.proxying import Proxying
+from ..transport.steps import LOOK
 from .closing import close_soon
 
 __all__ = ["Proxy"]

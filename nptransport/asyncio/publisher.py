@@ -9,8 +9,8 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from ..errors import Timeout
+from ..patterns.publishing import Publishing
 from ..protocol.handle import SendHandle
-from ..publishing import Publishing
 from .channel import go_on
 from .closing import close_soon
 

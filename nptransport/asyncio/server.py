@@ -12,15 +12,15 @@ from typing import Any
 
 import zmq
 
-from ..addresses import Addresses
-from ..curve import Curve
 from ..errors import MisuseError, Timeout
-from ..handling import Answer
 from ..limits import DEFAULT_LIMITS, Limits
-from ..methods import Failure, Method, Methods, set_current_call
+from ..patterns.handling import Answer
+from ..patterns.methods import Failure, Method, Methods, set_current_call
+from ..patterns.serving import LINGER, MAX_BYTES, MAX_MESSAGES, RETRY, SLICE, Serving
 from ..protocol.desk import Task
-from ..serving import LINGER, MAX_BYTES, MAX_MESSAGES, RETRY, SLICE, Serving
-from ..steps import LOOK, Need
+from ..transport.addresses import Addresses
+from ..transport.curve import Curve
+from ..transport.steps import LOOK, Need
 from .channel import Channel
 
 __all__ = ["AwaitingServing", "Server"]

@@ -7,12 +7,12 @@ from typing import Any
 
 import zmq
 
-from ..addresses import Addresses
-from ..curve import Curve
 from ..limits import DEFAULT_LIMITS, Limits
-from ..methods import Methods
-from ..serving import LINGER, MAX_BYTES, MAX_MESSAGES
-from ..working import INTERVAL, Working
+from ..patterns.methods import Methods
+from ..patterns.serving import LINGER, MAX_BYTES, MAX_MESSAGES
+from ..patterns.working import INTERVAL, Working
+from ..transport.addresses import Addresses
+from ..transport.curve import Curve
 from .channel import Channel
 from .server import AwaitingServing
 

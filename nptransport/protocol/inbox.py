@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..envelope import Envelope
+from ..codec.envelope import Envelope
 
 __all__ = ["Inbox"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..envelope import Envelope
+from ..codec.envelope import Envelope
 
 __all__ = ["Message"]
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Buffer
-from ..cuts import cut_entry
-from ..encoder import Encoder
-from ..envelope import EnvelopeWriter
-from ..framing import around, join_frames, should_join
+from ..codec.arrays import Buffer
+from ..codec.cuts import cut_entry
+from ..codec.encoder import Encoder
+from ..codec.envelope import EnvelopeWriter
+from ..codec.framing import around, join_frames, should_join
+from ..codec.metadata import ALONE, BODY, with_entry
 from ..limits import Limits
 from ..memory.pool import InFlight
-from ..metadata import ALONE, BODY, with_entry
 from .handle import SendHandle
 from .loan import check_loan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..encoder import Encoder, cut_frames
+from ..codec.encoder import Encoder, cut_frames
 from ..limits import Limits
 from ..memory.pool import InFlight
 

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arrays import Buffer
-from ..encoder import Encoder
-from ..envelope import EnvelopeWriter
+from ..codec.arrays import Buffer
+from ..codec.encoder import Encoder
+from ..codec.envelope import EnvelopeWriter
+from ..codec.metadata import ALONE, write_topic
 from ..errors import EncodeError
 from ..limits import Limits
-from ..metadata import ALONE, write_topic
 from .audience import Route
 from .loan import check_loan
 from .tags import LONGEST, Position

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..arrays import Layout
-from ..envelope import ENTRY_SIZE, NUMBERS_AT, Envelope, EnvelopeReader, read_numbers
+from ..codec.arrays import Layout
+from ..codec.envelope import ENTRY_SIZE, NUMBERS_AT, Envelope, EnvelopeReader, read_numbers
+from ..codec.metadata import BODY, HEAD
+from ..codec.plan import Plan
+from ..codec.repeats import Repeat, may_repeat
 from ..errors import DecodeError
-from ..metadata import BODY, HEAD
-from ..plan import Plan
-from ..repeats import Repeat, may_repeat
 from .copies import END, LENGTH_BYTES, read
 
 __all__ = ["RepeatedCopies", "RepeatedCopy"]

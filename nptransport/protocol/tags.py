@@ -17,11 +17,11 @@ from __future__ import annotations
 import enum
 from typing import Any, NamedTuple
 
-from .. import packing
-from ..envelope import MOST
+from ..codec import packing
+from ..codec.envelope import MOST
+from ..codec.metadata import VERSION
 from ..errors import DecodeError
 from ..limits import DEFAULT_LIMITS
-from ..metadata import VERSION
 
 __all__ = [
     "LEAD",

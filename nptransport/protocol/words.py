@@ -11,10 +11,10 @@ import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .. import packing
+from ..codec import packing
+from ..codec.metadata import VERSION
 from ..errors import DecodeError
 from ..limits import Limits
-from ..metadata import VERSION
 
 __all__ = ["MOST_ATTEMPTS", "PREFIX", "Form", "Reader", "Word", "Writer"]
 

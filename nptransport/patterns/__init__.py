@@ -1,0 +1,1 @@
+"""What each endpoint does, apart from how it waits."""

@@ -1,0 +1,28 @@
+"""What every endpoint has: the channel that it works on, and where that is."""
+
+from __future__ import annotations
+
+from ..transport.channel import Channel
+
+__all__ = ["Endpoint"]
+
+
+class Endpoint:
+    """An end of a connection, apart from what it does there."""
+
+    _channel: Channel
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses, with the port that the system chose for ``tcp://*:0``."""
+        return self._channel.addresses
+
+    @property
+    def address(self) -> str:
+        """The first of them."""
+        return self._channel.addresses[0]
+
+    @property
+    def closed(self) -> bool:
+        """Whether it can be used no more."""
+        return self._channel.closed
