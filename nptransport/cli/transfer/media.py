@@ -45,12 +45,20 @@ def _find_plugin(path: str) -> str:
         raise Stop(ExitCode.USAGE, f"{path}: neither .npy nor .npz; {needs}") from None
     for plugin in ("pillow", "pyav"):
         try:
-            with _open(path, plugin) as file:
-                if plugin == "pillow" or file.metadata().get("codec") not in _TEXT:
+            with _open(path, plugin):
+                if plugin == "pillow" or _find_codec(path) not in _TEXT:
                     return plugin
         except Exception:  # noqa: BLE001 - each library below raises its own
             continue
     raise BadFile("neither .npy nor .npz, and no image or video that can be decoded")
+
+
+def _find_codec(path: str) -> str:
+    """FFmpeg's name for it. The plugin's own metadata() ends the process where there is no pixel format (av 17.1)."""
+    import av
+
+    with av.open(path) as container:
+        return container.streams.video[0].codec_context.name
 
 
 def _look(path: str, plugin: str) -> tuple[np.ndarray[Any, Any], int]:
