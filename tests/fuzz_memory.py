@@ -66,7 +66,7 @@ class Borrowed:
         with ours, theirs:
             theirs.setblocking(False)
             ours.setblocking(False)
-            lender = creditor.Creditor(ours)
+            lender = creditor.Creditor(ours, "")
             lender._segments[1] = self._mapping
             words = {self._open(lender, frame) for frame in frames[:3]}
             said = theirs.recv(2**16) if any(word != "malformed" for word in words) else b""
@@ -128,7 +128,7 @@ def records(frames: Frames) -> str:
     with ours, theirs, open(os.devnull, "rb") as nothing:
         ours.setblocking(False)
         lanes = Lanes(lambda descriptor: None)
-        lender = creditor.Creditor(ours, lanes)
+        lender = creditor.Creditor(ours, "", lanes)
         for index, frame in enumerate(frames[:16]):
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has cut us off
                 if frame and index % 4 == 3:
@@ -164,7 +164,7 @@ class Lane:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with side, far_side, theirs:
             side.setblocking(False)
-            lender = creditor.Creditor(side)
+            lender = creditor.Creditor(side, "")
             socket.send_fds(far_side, [sidechannel.RECORD.pack(sidechannel.RECEIPTS, 0)], [self._receipts])
             lender.take_in()
             lanes = Lanes(lambda descriptor: None)

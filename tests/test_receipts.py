@@ -348,7 +348,7 @@ def test_places_that_are_none_are_not_written_to():
     ours.setblocking(False)
     descriptor, words = make_receipts()
     with theirs:
-        lender = Creditor(ours)
+        lender = Creditor(ours, "")
         socket.send_fds(theirs, [sidechannel.RECORD.pack(sidechannel.RECEIPTS, 0)], [descriptor])
         lender.take_in()
         os.close(descriptor)

@@ -12,12 +12,13 @@ import time
 from collections.abc import Sequence
 
 from ..codec.descriptor import Place, read_descriptor
-from ..errors import DecodeError
+from ..errors import DecodeError, TransportError
 from ..log import warn
 from ..transport.folders import allowed_users, side_channel
 from ..transport.lanes import Lanes
 from ..transport.service import Service
-from .creditor import PATIENCE, Creditor, memory_lost
+from .creditor import Creditor
+from .mappings import PATIENCE, memory_lost
 from .sidechannel import HELLO, NAME, connect, named, peer_of
 
 __all__ = ["Borrower"]
@@ -67,6 +68,11 @@ class Borrower:
                 continue
             except OSError as error:
                 raise memory_lost(f"{path}: {error.strerror or error}") from None
+            try:
+                self._start()
+            except TransportError as error:
+                connection.close()
+                raise memory_lost(str(error)) from None
             process, user = peer_of(connection)
             if user not in self._users:
                 connection.close()
@@ -75,14 +81,16 @@ class Borrower:
                 connection.send(HELLO + self._reader)
                 with self._lock:
                     self._inboxes.register(connection, select.EPOLLIN)
-                    lender = self._lenders[sender] = Creditor(connection, self._lanes)
+                    lender = self._lenders[sender] = Creditor(connection, path, self._lanes)
             except (OSError, ValueError):  # it has gone this moment, or will not have us; or we are closed
                 connection.close()
                 continue
-            if self._service is None:
-                self._service = Service(f"shared memory for {self._name}", [self._inboxes.fileno()], self._work)
             return lender
         raise memory_lost(f"nobody in {', '.join(self._folders)}: it has gone, or this is another folder")
+
+    def _start(self) -> None:
+        if self._service is None:
+            self._service = Service(f"shared memory for {self._name}", [self._inboxes.fileno()], self._work)
 
     def _work(self) -> bool:
         """What the thread does: map what is offered, and let go of what has gone."""

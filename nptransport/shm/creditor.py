@@ -13,19 +13,19 @@ import weakref
 from typing import Any
 
 from ..codec.descriptor import KEY, Descriptor
-from ..errors import DecodeError, MemoryLost
+from ..errors import DecodeError
 from ..memory.receipts import ASLEEP, PLACES, TAKEN, WORDS, map_receipts
 from ..memory.segments import Mapping
 from ..transport.ending import close_at_end
 from ..transport.lanes import Lanes
 from ..transport.steps import wait_for
+from .mappings import Mappings, close_all, memory_lost, receive
 from .sidechannel import GONE, LANE, LEAVE, LISTENS, NEWS, OFFER, RECEIPTS, RECORD, RELEASE
 
-__all__ = ["PATIENCE", "Creditor", "memory_lost"]
+__all__ = ["Creditor"]
 
-PATIENCE = 2.0  # seconds for a sender to hand over memory that it has spoken of
+_USUALLY = 0.05  # seconds in which a sender has handed over memory that it has spoken of
 _LAST_WORDS = 0.5  # seconds that an endpoint which closes takes to say what it has read
-_SEGMENTS = 4096  # of one sender
 _WORD = struct.Struct("<Q")
 
 
@@ -47,10 +47,10 @@ def _released(hold: _Hold) -> None:
 class Creditor:
     """The connection to one sender."""
 
-    def __init__(self, connection: socket.socket, lanes: Lanes | None = None) -> None:
+    def __init__(self, connection: socket.socket, path: str, lanes: Lanes | None = None) -> None:
         self._connection, self._lanes = connection, lanes
         self._process = os.getpid()
-        self._segments: dict[int, Mapping] = {}
+        self._mappings = Mappings(path)
         self._held: dict[int, _Hold] = {}
         self._receipts: memoryview[int] | None = None
         self._given, self._place = 0, 0  # what came off the lane last, until it is looked at
@@ -90,7 +90,7 @@ class Creditor:
             place = 0
             self._say(generation)
         try:
-            array = (self._segments.get(number) or self._await(number)).read(index, generation)
+            array = (self._mappings.get(number) or self._await(number)).read(index, generation)
         except DecodeError:
             held = self._held.get(generation)
             if held is None:
@@ -128,27 +128,26 @@ class Creditor:
         return [(at, content[offset : offset + nbytes]) for at, offset, nbytes in pieces]
 
     def _await(self, number: int) -> Mapping:
-        deadline = time.monotonic() + PATIENCE
+        """The segment of that number, which is not mapped yet."""
+        until = time.monotonic() + _USUALLY
         while True:
             self.take_in()
-            mapping = self._segments.get(number)
+            mapping = self._mappings.get(number)
             if mapping is not None:
                 return mapping
-            left = deadline - time.monotonic()
+            left = until - time.monotonic()
             if self.gone_at is not None:
                 raise memory_lost("nobody: it has gone")
-            if left <= 0:
-                raise memory_lost(f"no word of segment {number} for {PATIENCE:g} s")
-            wait_for(self._connection.fileno(), min(left, 0.05))
+            if left <= 0 or number in self._mappings.failed:
+                return self._mappings.ask_again(number)
+            wait_for(self._connection.fileno(), left)
 
     def take_in(self) -> None:
         """Map what is offered. DecodeError for what nobody may offer."""
         with self._lock:
             while self.gone_at is None:
                 try:
-                    record, descriptors, _, _ = socket.recv_fds(
-                        self._connection, RECORD.size, 1, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
-                    )
+                    record, descriptors = receive(self._connection)
                 except BlockingIOError:
                     return
                 except OSError:
@@ -156,20 +155,19 @@ class Creditor:
                 try:
                     self._heed(record, descriptors)
                 finally:
-                    for descriptor in descriptors:
-                        os.close(descriptor)
+                    close_all(descriptors)
 
     def _heed(self, record: bytes, descriptors: list[int]) -> None:
         if len(record) != RECORD.size:
             self.cut()
             return
         what, number = RECORD.unpack(record)
-        if what == OFFER and descriptors and len(self._segments) < _SEGMENTS:
-            self._segments[number] = Mapping(descriptors[0])
+        if what == OFFER:
+            self._mappings.map(number, descriptors)
         elif what == GONE:
-            self._segments.pop(number, None)
+            self._mappings.unmap(number)
         elif what == RECEIPTS and descriptors and self._receipts is None:
-            with contextlib.suppress(DecodeError):  # no memory for them, maybe: then without a lane
+            with contextlib.suppress(DecodeError, OSError):  # no memory for them, maybe: then without a lane
                 self._receipts = map_receipts(descriptors[0])
         elif what == LANE and descriptors and self._lanes is not None and not self._has_lane:
             self._has_lane = True
@@ -216,12 +214,12 @@ class Creditor:
     def leave(self) -> None:
         """Claim no more; once the last array has gone, so does the connection."""
         if os.getpid() != self._process:  # the connection is the parent's, which goes on
-            self._segments.clear()
+            self._mappings.clear()
             return
         with self._lock:
             self._leaving = True
             self._let_go_of_given()
-            self._segments.clear()
+            self._mappings.clear()
             if self._held:
                 _leaving.add(self)
                 close_at_end(self)
@@ -306,7 +304,3 @@ class Creditor:
 
 
 _leaving: set[Creditor] = set()  # of endpoints that are closed, while arrays are left
-
-
-def memory_lost(found: str) -> DecodeError:
-    return MemoryLost.of("shared memory", expected="the sender of the message at its side channel", found=found)

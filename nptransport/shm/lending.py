@@ -217,7 +217,7 @@ class Lender(Stock):
         with self._lock:
             if self._ended:
                 return False
-            self._readers.admit(self._slots.segments.values())
+            admitted = self._readers.admit(self._slots.segments.values())
             self._listen()
             self._readers.flush()
             if self._keep is not None and time.monotonic() - self._tidied > self._keep:
@@ -227,7 +227,7 @@ class Lender(Stock):
             self._end_if_done()
         if self._ended:
             self._stop()
-        return True
+        return admitted
 
     # The end
 

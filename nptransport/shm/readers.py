@@ -158,13 +158,11 @@ class Readers:
             words = words[len(HELLO) + NAME :]
             consignee = self.consignees.add(reader) if self._with_lanes else None
             if consignee is not None:
-                try:
-                    for what, descriptor in zip((RECEIPTS, LANE), consignee.to_hand_over, strict=True):
-                        self._tell(reader, RECORD.pack(what, 0), descriptor)
-                except OSError:  # no descriptors are left to hand over: without a lane
-                    self.consignees.drop(reader)
-                finally:
-                    consignee.handed_over()
+                for what, descriptor in zip((RECEIPTS, LANE), consignee.to_hand_over, strict=True):
+                    if not self._tell(reader, RECORD.pack(what, 0), descriptor):  # then without a lane
+                        self.consignees.drop(reader)
+                        break
+                consignee.handed_over()
             self._find_consignee()
         if len(words) & 7:
             whole = len(words) & ~7
@@ -208,29 +206,31 @@ class Readers:
 
     # Who comes, and what they are told
 
-    def admit(self, segments: Iterable[Segment]) -> None:
-        """Let in who has come, and hand out ``segments``."""
+    def admit(self, segments: Iterable[Segment]) -> bool:
+        """Let in who has come, and hand out ``segments``; False if somebody has to wait for a descriptor."""
         for descriptor, _ in self._news.poll(0):
             if descriptor == self._listener.fileno():
-                self._accept(segments)
+                return self._accept(segments)
+        return True
 
-    def _accept(self, segments: Iterable[Segment]) -> None:
+    def _accept(self, segments: Iterable[Segment]) -> bool:
         try:
             connection, _ = self._listener.accept()
-        except OSError:
-            return
+        except OSError as error:
+            return isinstance(error, BlockingIOError)
         pid, user = peer_of(connection)
         if user not in self._users or len(self._readers) >= _READERS:
             warn("%s: %s of user %d is not let at the shared memory", self._name, named(pid), user)
             connection.close()
-            return
+            return True
         connection.setblocking(False)
         reader = self._readers[connection.fileno()] = _Reader(connection, pid)
         self._only = reader if len(self._readers) == 1 else None
         self._words.register(connection, select.EPOLLIN)
-        self._news.register(connection, 0)  # its end, and nothing else
+        self._news.register(connection, select.EPOLLRDHUP)  # its end, and nothing else
         for segment in segments:
             self._tell(reader, RECORD.pack(OFFER, segment.number), segment.descriptor)
+        return True
 
     def offer(self, segment: Segment) -> None:
         """There is a new segment."""
@@ -242,10 +242,15 @@ class Readers:
         for reader in self._readers.values():
             self._tell(reader, RECORD.pack(GONE, segment.number), None)
 
-    def _tell(self, reader: _Reader, record: bytes, descriptor: int | None) -> None:
-        # A duplicate, as a segment may be given up before a slow reader has been told of it.
-        reader.unsent.append((record, None if descriptor is None else os.dup(descriptor)))
-        self._flush(reader)
+    def _tell(self, reader: _Reader, record: bytes, descriptor: int | None) -> bool:
+        """Whether it is told, or will be. An offer that is not, for want of a descriptor, is asked for when needed."""
+        if not reader.unsent and _send(reader.connection, record, descriptor):
+            return True
+        try:  # a duplicate, as a segment may be given up before a slow reader has been told of it
+            reader.unsent.append((record, None if descriptor is None else os.dup(descriptor)))
+        except OSError:
+            return False
+        return True
 
     def flush(self) -> None:
         """Tell those who had no room for it before."""
@@ -256,16 +261,8 @@ class Readers:
     def _flush(self, reader: _Reader) -> None:
         while reader.unsent:
             record, descriptor = reader.unsent[0]
-            try:
-                if descriptor is None:
-                    reader.connection.send(record)
-                else:
-                    socket.send_fds(reader.connection, [record], [descriptor])
-            except BlockingIOError:
+            if not _send(reader.connection, record, descriptor):
                 return
-            except OSError as error:
-                if error.errno is not None and reader.connection.fileno() >= 0 and _is_passing(error):
-                    return
             reader.unsent.pop(0)
             if descriptor is not None:
                 os.close(descriptor)
@@ -293,6 +290,15 @@ class Readers:
         self._news.close()
 
 
-def _is_passing(error: OSError) -> bool:
-    """Whether a descriptor could not be handed over since too many are on their way."""
-    return error.errno in (errno.ETOOMANYREFS, errno.EMFILE, errno.ENOBUFS, errno.ENOMEM)
+def _send(connection: socket.socket, record: bytes, descriptor: int | None) -> bool:
+    """Whether no further try is needed: it is on its way, or nobody is there any more."""
+    try:
+        if descriptor is None:
+            connection.send(record)
+        else:
+            socket.send_fds(connection, [record], [descriptor])
+    except BlockingIOError:
+        return False
+    except OSError as error:  # too many descriptors are on their way; or it has gone, which its end will tell
+        return error.errno not in (errno.ETOOMANYREFS, errno.EMFILE, errno.ENOBUFS, errno.ENOMEM)
+    return True

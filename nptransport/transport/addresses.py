@@ -111,8 +111,10 @@ def answers(address: str) -> bool:
         probe.settimeout(0.5)
         try:
             probe.connect("\0" + path[1:] if path.startswith("@") else path)
-        except OSError:
+        except (FileNotFoundError, ConnectionRefusedError):
             return False
+        except OSError:  # it is too busy to answer, or not for us
+            return True
         return True
 
 

@@ -29,6 +29,9 @@ class Service:
         descriptors: one is readable when something may have happened.
         work: what to do; gives whether to do it again as soon as something happens, or only after a rest.
         on_error: a method, called when an error has ended it.
+
+    Raises:
+        TransportError: there is no descriptor or no thread left for it.
     """
 
     def __init__(
@@ -43,15 +46,24 @@ class Service:
         self._stopped = False
         self.error: Exception | None = None
         """What ended it, if that was no stop."""
-        self._woken, self._waker = socket.socketpair()
-        self._waker.setblocking(False)
-        self._all, self._wakes = selectors.DefaultSelector(), selectors.DefaultSelector()
-        for descriptor in descriptors:
-            self._all.register(descriptor, selectors.EVENT_READ)
-        for selector in (self._all, self._wakes):
-            selector.register(self._woken, selectors.EVENT_READ)
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        with contextlib.ExitStack() as undone:
+            try:
+                self._woken, self._waker = map(undone.enter_context, socket.socketpair())
+                self._waker.setblocking(False)
+                self._all = undone.enter_context(selectors.DefaultSelector())
+                self._wakes = undone.enter_context(selectors.DefaultSelector())
+                for descriptor in descriptors:
+                    self._all.register(descriptor, selectors.EVENT_READ)
+                for selector in (self._all, self._wakes):
+                    selector.register(self._woken, selectors.EVENT_READ)
+                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+                self._thread.start()
+            except (OSError, RuntimeError) as error:  # no descriptor, or no thread
+                raise TransportError(
+                    f"{name}: cannot be watched over: {error}; raise the limits on open files and threads "
+                    "(ulimit -n, ulimit -u)"
+                ) from None
+            undone.pop_all()
 
     def _run(self) -> None:
         with self._woken, self._all, self._wakes:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 import nptransport as npt
+from nptransport.memory.cgroup import find_room
+from nptransport.transport.folders import socket_of
 
 __all__ = ["Finding", "examine"]
 
@@ -50,8 +52,10 @@ def _trial(address: str) -> None:
 
 
 def _shared_memory(name: str) -> Finding:
+    address = f"shm://doctor-{os.getpid()}"
     try:
-        _trial(f"shm://doctor-{os.getpid()}")
+        _trial(address)
+        os.unlink(socket_of(address))
     except npt.TransportError as error:
         return Finding(name, "failed", f"shm:// does not work: {error}", "use ipc:// or tcp:// meanwhile")
     return Finding(name, "ok", f"shm:// works: {_BYTES // _MB} MB went through it and are right")
@@ -70,9 +74,9 @@ def _memory_room(name: str) -> Finding:
 def _available() -> int | None:
     lines = _read("/proc/meminfo").splitlines()
     rooms = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    limit, now = _read("/sys/fs/cgroup/memory.max"), _read("/sys/fs/cgroup/memory.current")
-    if limit.strip().isdigit() and now.strip().isdigit():
-        rooms.append(int(limit) - int(now))
+    limited = find_room()
+    if limited is not None:
+        rooms.append(limited[0])
     return min(rooms, default=None)
 
 
