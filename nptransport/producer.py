@@ -11,6 +11,7 @@ import zmq
 from .limits import DEFAULT_LIMITS, Limits
 from .patterns.producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing
 from .protocol.handle import FREE, SendHandle
+from .shm.layout import Lent, check_not_open
 from .transport.addresses import Addresses
 from .transport.channel import Channel
 from .transport.curve import Curve
@@ -101,7 +102,9 @@ class Producer(Producing):
 
         Returns:
             0 if every consumer read everything; else the number of messages, at the least, that are not known to have
-            arrived. Those are also reported as a warning in the log ``nptransport``.
+            arrived. Those are also reported as a warning in the log ``nptransport``. Over shm:// it does not wait for
+            messages that no consumer has fetched yet, and counts them: they are kept, for ``linger`` seconds beyond the
+            end of the program, and reported only if nobody comes for them.
         """
         return self._close_blocking(linger)
 
@@ -122,8 +125,10 @@ class Loan:
     ) -> None:
         self._producer, self._timeout = producer, timeout
         self._wanted = shape, dtype, order
+        self._lent: Lent | None = None
 
     def __enter__(self) -> np.ndarray[Any, Any]:
+        check_not_open(self._lent)
         producer = self._producer
         lent = producer._lend_now(*self._wanted)
         if lent is None:
@@ -134,7 +139,8 @@ class Loan:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        producer, lent = self._producer, self._lent
+        producer, lent, self._lent = self._producer, self._lent, None
+        assert lent is not None
         if kind is not None:
             producer._take_back(lent)
             return

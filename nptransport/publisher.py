@@ -10,6 +10,7 @@ import numpy as np
 from .errors import Timeout
 from .patterns.publishing import Publishing
 from .protocol.handle import SendHandle
+from .shm.layout import Lent, check_not_open
 
 __all__ = ["Publisher"]
 
@@ -107,15 +108,19 @@ class Loan:
     def __init__(self, publisher: Publisher, shape: Any, dtype: Any, topic: str, order: Literal["C", "F"]) -> None:
         self._publisher, self._topic = publisher, topic
         self._asked = (shape, dtype, order)
+        self._lent: Lent | None = None
 
     def __enter__(self) -> np.ndarray[Any, Any]:
+        check_not_open(self._lent)
         self._lent = self._publisher._lend(*self._asked)
         return self._lent.array
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        lent, self._lent = self._lent, None
+        assert lent is not None
         if kind is None:
-            self._publisher._publish_lent(self._lent, self._topic)
+            self._publisher._publish_lent(lent, self._topic)
         else:
-            self._publisher._take_back(self._lent)
+            self._publisher._take_back(lent)

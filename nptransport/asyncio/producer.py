@@ -12,6 +12,7 @@ from ..errors import AuthenticationError, ConnectionClosed, Timeout
 from ..limits import DEFAULT_LIMITS, Limits
 from ..patterns.producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing
 from ..protocol.handle import FREE, SendHandle
+from ..shm.layout import Lent, check_not_open
 from ..transport.addresses import Addresses
 from ..transport.curve import Curve
 from .channel import Channel
@@ -67,17 +68,18 @@ class Producer(Producing):
 
     async def close(self, *, linger: float | None = None) -> int:
         """As :meth:`nptransport.Producer.close`."""
-        if self._channel.closing:
+        if self._channel.closing or self._channel.is_forked:
             return 0
         linger = self._linger if linger is None else linger
         try:
             await self._channel.finish_soon(self._ending(), linger)
-            return self._report_refused()
+            left = self._report_refused()
         except (Timeout, AuthenticationError, ConnectionClosed) as error:
-            return self._report(str(error))
+            left = self._report(str(error))
         finally:
             self._channel.destroy()
-            self._stop_lending(linger)
+            unfetched = self._stop_lending(linger)
+        return max(left, unfetched)
 
     async def __aenter__(self) -> Producer:
         return self
@@ -96,8 +98,10 @@ class Loan:
     ) -> None:
         self._producer, self._timeout = producer, timeout
         self._wanted = shape, dtype, order
+        self._lent: Lent | None = None
 
     async def __aenter__(self) -> np.ndarray[Any, Any]:
+        check_not_open(self._lent)
         producer = self._producer
         lent = producer._lend_now(*self._wanted) if producer._channel.has_turn() else None
         if lent is None:
@@ -108,7 +112,8 @@ class Loan:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        producer, lent = self._producer, self._lent
+        producer, lent, self._lent = self._producer, self._lent, None
+        assert lent is not None
         if kind is not None:
             producer._take_back(lent)
             return

@@ -59,7 +59,7 @@ class Slot:
 
 
 class Slots:
-    """Slots of all sizes, in segments that together take ``max_bytes`` at the most, or hold one message."""
+    """Slots of all sizes, in segments that together take ``max_bytes`` at the most, or hold two messages."""
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -73,6 +73,11 @@ class Slots:
         self._numbers = 0
         self._places = PLACES  # the first that was never used
         self._left: list[int] = []  # places of slots that there are no more
+
+    @property
+    def in_use(self) -> int:
+        """Bytes of the slots that are not free."""
+        return self.nbytes - sum(size * len(slots) for size, slots in self._free.items())
 
     def pop(self, nbytes: int) -> Slot | None:
         """A free slot that is large enough and not much larger; None without one."""
@@ -93,12 +98,13 @@ class Slots:
         self._free[segment.slot_bytes].append(slot)
         self._count[segment.number] += 1
 
-    def grow(self, nbytes: int) -> tuple[Segment | None, list[Slot]]:
+    def grow(self, nbytes: int, *, one_more: bool = False) -> tuple[Segment | None, list[Slot]]:
         """A new segment with free slots for ``nbytes`` if there is room for one, and the slots of those given up for
-        that."""
+        that. ``one_more``: there is, if no more than one of that size is in use."""
         size = size_of(nbytes)
         gone: list[Slot] = []
-        room = self.max_bytes + self.max_bytes // _SLACK + self.extra - self.nbytes
+        most = self.max_bytes + self.max_bytes // _SLACK
+        room = (max(most, 2 * size) if one_more else most) + self.extra - self.nbytes
         if room < size:
             for segment in [each for each in self.segments.values() if self._is_idle(each)]:
                 gone += self._drop(segment)
@@ -107,7 +113,8 @@ class Slots:
                     break
         if room < size and self.segments:
             return None, gone
-        count = max(1, min(_SEGMENT // size, room // size, MOST_SLOTS))
+        share = min(_SEGMENT, self.max_bytes // _SLACK)  # or a few small ones that are held would keep all of it
+        count = max(1, min(share // size, room // size, MOST_SLOTS))
         segment = Segment(self._numbers, size, count)
         self._numbers += 1
         self.nbytes += segment.nbytes

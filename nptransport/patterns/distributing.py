@@ -131,9 +131,8 @@ class Distributor:
         """
         to_come = 0 if leased else nbytes
 
-        def fits() -> bool:  # a large one alone always does
-            out = self.nbytes - nbytes + to_come  # of others
-            return not out or out + nbytes <= self.leases.max_bytes
+        def fits() -> bool:
+            return self._fits_beside(self.nbytes - nbytes + to_come, nbytes)
 
         if not fits():
             for outlet in route.outlets:  # the newest of a topic takes the place of the one that is kept
@@ -144,7 +143,13 @@ class Distributor:
 
     def has_space(self, nbytes: int) -> bool:
         """Whether ``nbytes`` more are within the budget."""
-        return not self.nbytes or self.nbytes + nbytes <= self.leases.max_bytes
+        return self._fits_beside(self.nbytes, nbytes)
+
+    def _fits_beside(self, out: int, nbytes: int) -> bool:
+        """Whether a message of ``nbytes`` is within the budget beside ``out`` of others. Alone it always is, and in
+        shared memory beside one like it, which a reader holds until the next has come."""
+        most = self.leases.max_bytes if self.lender is None else max(self.leases.max_bytes, 2 * nbytes)
+        return not out or out + nbytes <= most
 
     def _may_wait(self, outlet: Outlet, nbytes: int, to_come: int) -> bool:
         """Whether a message of ``nbytes`` may wait for ``outlet``; ``to_come``: those of them not leased yet."""

@@ -77,6 +77,8 @@ class Producing(Shortcuts):
         if not self.closed:
             self._channel.check_not_forked()
             self._look()
+            if self._lender is not None:
+                self._lender.look()
         connections = self._channel.connections
         return ProducerStatistics(
             messages=self._outbox.messages,
@@ -195,14 +197,15 @@ class Producing(Shortcuts):
         linger = self._linger if linger is None else linger
         try:
             Channel.finish(channel, self._ending(), linger)
-            return self._report_refused()
+            left = self._report_refused()
         except MisuseError:  # another thread is waiting in send, and hears of the end now
-            return self._report("another thread was using it") if self._undelivered() else 0
+            left = self._report("another thread was using it") if self._undelivered() else 0
         except (Timeout, AuthenticationError, ConnectionClosed) as error:
-            return self._report(str(error))
+            left = self._report(str(error))
         finally:
             channel.close()
-            self._stop_lending(linger)
+            unfetched = self._stop_lending(linger)
+        return max(left, unfetched)
 
     def _ending(self) -> Steps[None]:
         """Until every consumer has read what it was sent."""

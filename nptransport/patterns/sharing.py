@@ -143,8 +143,10 @@ class Sharing(Endpoint):
         lender.withdraw(slot)
         return False
 
-    def _stop_lending(self, linger: float) -> None:
-        """What consumers have yet to fetch is kept for them."""
-        if self._lender is not None:
-            self._channel.tell_holders = None
-            self._lender.close(linger)
+    def _stop_lending(self, linger: float) -> int:
+        """What consumers have yet to fetch is kept for them; how many messages that is."""
+        if self._lender is None:
+            return 0
+        self._channel.tell_holders = None
+        self._lender.close(linger)
+        return self._lender.unfetched

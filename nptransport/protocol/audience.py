@@ -83,9 +83,10 @@ class Outlet:
         # Within one process, what the reader holds on to is still ours, and taking a message in costs nothing.
         if self.is_latest and self.waiting.messages >= _LATEST_WAITING and None not in self.connections:
             return False
-        out = self.waiting.messages + self.waiting.held
-        allowed = max(free // 2, share if out < _FEW else 0)
-        return self.waiting.nbytes + nbytes <= allowed or not out
+        waits, held = self.waiting.messages, self.waiting.held
+        allowed = max(free // 2, share if waits + held < _FEW else 0)
+        # Who reads one after the other holds the last one until the next has come.
+        return self.waiting.nbytes + nbytes <= allowed or (not waits and held <= 1)
 
     def progresses(self) -> bool:
         """Whether it has read something since this was asked last: then more may be on its way back to us."""

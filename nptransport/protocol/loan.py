@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..codec import dtypes
 from ..errors import EncodeError, LimitExceeded
 from ..limits import Limits
 
@@ -24,6 +25,9 @@ def check_loan(shape: Any, dtype: Any, limits: Limits) -> tuple[np.dtype[Any], t
     nbytes = math.prod(sizes) * kind.itemsize
     if kind.hasobject or kind.kind == "T":
         raise EncodeError.at("loan", f"dtype {kind} has its values elsewhere; use send()")
+    dimensions = len(sizes) + dtypes.inner_dimensions(kind)
+    if dimensions > limits.max_dimensions:
+        raise EncodeError.at("loan", f"{LimitExceeded.over('max_dimensions', limits.max_dimensions, dimensions)}")
     if min(sizes, default=0) < 0:
         raise EncodeError.at("loan", f"shape {sizes} has a negative length")
     if nbytes > limits.max_total_bytes:

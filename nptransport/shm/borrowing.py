@@ -23,7 +23,7 @@ from .sidechannel import HELLO, NAME, connect, named, peer_of
 
 __all__ = ["Borrower"]
 
-_GRACE = 0.5  # seconds that the memory of a dead sender is kept for messages of its that are still to be read
+_GRACE = 0.5  # seconds that the memory of a dead sender is kept for messages that ZeroMQ may still bring
 
 
 class Borrower:
@@ -103,6 +103,8 @@ class Borrower:
                     warn("%s: a sender's shared memory: %s", self._name, error)
                     self._inboxes.unregister(lender.fileno())
                     lender.refuse()
+                if lender.gone_at is not None and lender.may_be_read():
+                    lender.gone_at = now
                 if lender.gone_at is not None and now - lender.gone_at > _GRACE:
                     lender.leave()
                     del self._lenders[sender]

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterator
 from ..errors import TransportError
 from ..memory.receipts import ASLEEP, TAKEN, make_receipts
 from ..memory.slots import Slot
+from ..transport.guard import close_in_child
 from ..transport.lanes import HEAD, MOST
 
 __all__ = ["Consignee", "Consignees"]
@@ -33,6 +34,7 @@ class Consignee:
             self._theirs.close()
             self.end.close()
             raise
+        close_in_child(self)
         self.waiting: deque[Slot] = deque()
         """On the lane, in order."""
         self.held: list[Slot] = []
@@ -101,6 +103,9 @@ class Consignee:
         return left
 
     def close(self) -> None:
+        self.end.close()
+
+    def close_in_child(self) -> None:
         self.end.close()
 
 

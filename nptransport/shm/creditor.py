@@ -17,7 +17,8 @@ from ..errors import DecodeError
 from ..memory.receipts import ASLEEP, PLACES, TAKEN, WORDS, map_receipts
 from ..memory.segments import Mapping
 from ..transport.ending import close_at_end
-from ..transport.lanes import Lanes
+from ..transport.guard import close_in_child
+from ..transport.lanes import Lane, Lanes
 from ..transport.steps import wait_for
 from .mappings import Mappings, close_all, memory_lost, receive
 from .sidechannel import GONE, LANE, LEAVE, LISTENS, NEWS, OFFER, RECEIPTS, RECORD, RELEASE
@@ -50,6 +51,7 @@ class Creditor:
     def __init__(self, connection: socket.socket, path: str, lanes: Lanes | None = None) -> None:
         self._connection, self._lanes = connection, lanes
         self._process = os.getpid()
+        close_in_child(self)
         self._mappings = Mappings(path)
         self._held: dict[int, _Hold] = {}
         self._receipts: memoryview[int] | None = None
@@ -57,6 +59,7 @@ class Creditor:
         self._lock = threading.RLock()  # an array may go in whatever thread, even inside this class
         self._unsaid: list[bytes] = []
         self._rest = b""
+        self._lane: Lane | None = None
         self._speaking = self._retrying = self._leaving = self._refused = self._has_lane = False
         self.claimed = 0
         """Generation of the newest message that was claimed."""
@@ -180,7 +183,7 @@ class Creditor:
         except OSError:  # no more descriptors: then without
             return
         try:
-            lanes.add(socket.socket(fileno=end), self)
+            self._lane = lanes.add(socket.socket(fileno=end), self)
         except OSError:
             os.close(end)
             raise DecodeError.of("shared memory", expected="a lane", found="what is no socket") from None
@@ -206,6 +209,13 @@ class Creditor:
                 self.gone_at = time.monotonic()
             self._connection.close()
             self._receipts = None
+
+    def may_be_read(self) -> bool:
+        """Whether something of a sender that has gone is still to be taken off its lane, or to be looked at."""
+        return self._lane is not None and not (self._lane.is_drained() and not self._place)
+
+    def close_in_child(self) -> None:
+        self._connection.close()
 
     def fileno(self) -> int:
         """Of the connection; -1 once it is closed."""

@@ -9,9 +9,10 @@ import numpy as np
 
 from ..codec.arrays import Buffer
 from ..codec.descriptor import ALIGNMENT, MOST_PIECES, Piece
+from ..errors import MisuseError
 from ..memory.slots import Slot
 
-__all__ = ["Lent", "lay_out", "shaped"]
+__all__ = ["Lent", "check_not_open", "lay_out", "shaped"]
 
 _PIECE = 4096  # parts below this stay in the message
 
@@ -25,6 +26,12 @@ class Lent:
     """Where it lies in shared memory, until it is sent, or taken back."""
     buffer: np.ndarray[Any, np.dtype[np.uint8]] | None = None
     """A warm buffer that it is copied from when it is sent, until it is taken back."""
+
+
+def check_not_open(lent: Lent | None) -> None:
+    """MisuseError if a loan, of which ``lent`` is the memory, is begun a second time before its end."""
+    if lent is not None:
+        raise MisuseError("this loan is open already: ask for another one", expected="one block", found="another in it")
 
 
 def shaped(

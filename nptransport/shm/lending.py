@@ -47,7 +47,7 @@ class Lender(Stock):
     Args:
         name: of the endpoint, for the log.
         folder: where the side channel's socket is to be.
-        max_bytes: of shared memory, all slots together; one message larger than that travels alone.
+        max_bytes: of shared memory, all slots together; of messages larger than half of that, two.
         peers: who is connected to the endpoint, whether they have come here or not. None: all copies are addressed,
             and who has gone is told by :meth:`forget`, or is seen here.
         keep: seconds, up to twice as many, that a copy waits for an addressee who does not fetch it; None: no end.
@@ -254,8 +254,8 @@ class Lender(Stock):
         waiting = self._count_waiting()
         if waiting > self._claims.in_doubt() and waited < max(_WAIT, self._linger):
             return
-        if waiting:
-            warn("%s: closed, and %d messages in shared memory were fetched by nobody", self._name, waiting)
+        if self.unfetched:
+            warn("%s: closed, and %d messages in shared memory were fetched by nobody", self._name, self.unfetched)
         self._end()
 
     def _end(self) -> None:
@@ -274,7 +274,7 @@ class Lender(Stock):
         """At the end of the program: give readers what is left of the time."""
         if self._closed_at is None or os.getpid() != self._process:
             return
-        while not self._ended and time.monotonic() - self._closed_at < self._linger:
+        while not self._ended and self.unfetched and time.monotonic() - self._closed_at < self._linger:
             time.sleep(0.005)
         with self._lock:
             if not self._ended:

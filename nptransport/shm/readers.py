@@ -20,6 +20,7 @@ from ..memory.segments import Segment
 from ..memory.slots import Slot
 from ..protocol.claims import Claims
 from ..transport.folders import allowed_users, side_channel
+from ..transport.guard import close_in_child
 from .consignee import Consignees
 from .sidechannel import (
     GONE,
@@ -91,6 +92,7 @@ class Readers:
                 "folder one that you may write to",
                 address=name,
             ) from None
+        close_in_child(self)
         self._words = select.epoll()  # what they say
         self._news = select.epoll()  # who comes and who goes: what a thread looks at, and nothing else wakes it
         self._news.register(self._listener, select.EPOLLIN)
@@ -284,6 +286,11 @@ class Readers:
         self.consignees.close()
         self._claims = Claims()  # or the memory that it tells of would be kept
         self._words.close()
+
+    def close_in_child(self) -> None:
+        self._listener.close()
+        for reader in self._readers.values():
+            reader.connection.close()
 
     def forget_news(self) -> None:
         """Nobody looks at :attr:`news` any more."""

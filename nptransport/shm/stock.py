@@ -36,6 +36,9 @@ class Peers(Protocol):
     def refresh(self) -> int:
         """How many there are now."""
 
+    def end_orphans(self) -> None:
+        """Part from those whose process has died."""
+
 
 class Stock:
     """The shared memory of one endpoint that sends.
@@ -43,7 +46,7 @@ class Stock:
     Args:
         name: of the endpoint, for the log.
         folder: where the side channel's socket is to be.
-        max_bytes: of shared memory, all slots together; one message larger than that travels alone.
+        max_bytes: of shared memory, all slots together; of messages larger than half of that, two.
         peers: who is connected to the endpoint, whether they have come here or not; None where copies are addressed.
         with_lanes: have messages go past ZeroMQ where they can.
     """
@@ -85,6 +88,11 @@ class Stock:
         """Messages that somebody has got; lower again when one has gone."""
         with self._lock:
             return self._claims.claimed + self._consignees.taken
+
+    @property
+    def unfetched(self) -> int:
+        """Messages that nobody has got, and that are not on a lane either, where they are with their reader."""
+        return len(self._claims.waiting)
 
     def _count_waiting(self) -> int:
         """Messages that nobody has got."""
@@ -161,7 +169,8 @@ class Stock:
         return True
 
     def _grow(self, nbytes: int) -> Slot | None:
-        segment, gone = self._slots.grow(nbytes)
+        # Who reads one after the other holds the last one until the next has come.
+        segment, gone = self._slots.grow(nbytes, one_more=not self._count_waiting())
         for slot in gone:
             self._claims.drop(slot.generation)
         for withdrawn in {slot.segment.number: slot.segment for slot in gone}.values():
@@ -189,6 +198,8 @@ class Stock:
         """Find out what has been lost with readers who have gone."""
         count = 0
         if self._peers is not None and self._closed_at is None:
+            if self._count_waiting():
+                self._peers.end_orphans()
             count = self._peers.refresh()
             if self._peers.disconnects > self._disconnects:  # what was sent to who never came here, or had left
                 self._disconnects = self._peers.disconnects
@@ -227,6 +238,7 @@ class Stock:
         with self._lock:
             self._listen()
             parts = []
+            in_use = self._slots.in_use
             holdings = self._claims.holdings()
             for reader, slots in self._consignees.holdings():
                 holdings.setdefault(reader, []).extend(slots)
@@ -234,6 +246,14 @@ class Stock:
                 if not slots:
                     continue
                 held = sum(slot.used for slot in slots)
+                in_use -= sum(slot.array.nbytes for slot in slots)
                 who = "not fetched yet" if reader is None else f"held by {reader}"
                 parts.append(f"{len(slots)} messages, {held} bytes {who}")
-            return f"shared memory of {self._slots.max_bytes} bytes: {'; '.join(parts) or 'all free'}"
+            if in_use > 0:  # what several hold was taken off more than once
+                parts.append(f"{in_use} bytes in loans that are open here")
+            if not parts:
+                return f"shared memory of {self._slots.max_bytes} bytes: all free"
+            return (
+                f"shared memory of {self._slots.max_bytes} bytes: {'; '.join(parts)}; "
+                "raise max_bytes, or have readers hold fewer arrays"
+            )

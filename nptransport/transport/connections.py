@@ -19,6 +19,7 @@ __all__ = ["Connections", "refused"]
 
 _OPENED = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
 _EVENT = struct.Struct("=Hi")  # of zmq_socket_monitor: the event, and for these three the file descriptor
+_PROCESS = struct.Struct("=i")  # the first of struct ucred
 _GREETED = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _NOT_GREETED = (
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -263,6 +264,18 @@ class Connections:
         if connection is not None:
             _shut(connection, both=True)
 
+    def end_orphans(self) -> None:
+        """Close connections whose other side has died and left them to a forked child, which never reads from them.
+
+        Only Unix sockets tell whose they are.
+        """
+        if not sys.platform.startswith("linux"):
+            return
+        for connection in self.all():
+            process = _process_behind(connection)
+            if process and not os.path.exists(f"/proc/{process}"):
+                _shut(connection, both=True)
+
     def is_idle(self) -> bool:
         """Whether libzmq's threads sleep and the system keeps nothing: nothing is on its way. (A thread that has
         something to write to a system that takes it does not sleep.)"""
@@ -316,6 +329,16 @@ def _shut(descriptor: int, *, both: bool) -> bool:
             handle.shutdown(sockets.SHUT_RDWR if both else sockets.SHUT_WR)
             return True
     return False
+
+
+def _process_behind(descriptor: int) -> int:
+    """The process that connected to, or bound, a Unix socket's other end; 0 where that is not known here."""
+    import socket as sockets
+
+    with contextlib.suppress(OSError), sockets.socket(fileno=os.dup(descriptor)) as handle:
+        if handle.family == sockets.AF_UNIX:
+            return _PROCESS.unpack_from(handle.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, 12))[0]
+    return 0
 
 
 def _running_threads() -> int:

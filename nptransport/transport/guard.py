@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from threading import get_ident
+from typing import Protocol
 
 from ..errors import MisuseError
 
-__all__ = ["Guard"]
+__all__ = ["Guard", "Holder", "close_in_child"]
+
+
+class Holder(Protocol):
+    """Who holds descriptors that a forked child is not to keep open."""
+
+    def close_in_child(self) -> None:
+        """Close them, in the child, and do nothing else: other threads may have held any lock."""
 
 
 class _Forks:
@@ -17,6 +26,7 @@ class _Forks:
     def __init__(self) -> None:
         self.count = 0
         self._watched = False
+        self._holders: weakref.WeakSet[Holder] = weakref.WeakSet()
 
     def watch(self) -> int:
         if not self._watched and hasattr(os, "register_at_fork"):
@@ -24,11 +34,22 @@ class _Forks:
             self._watched = True
         return self.count
 
+    def add(self, holder: Holder) -> None:
+        self.watch()
+        self._holders.add(holder)
+
     def _forked(self) -> None:
         self.count += 1
+        for holder in list(self._holders):
+            holder.close_in_child()
 
 
 _forks = _Forks()
+
+
+def close_in_child(holder: Holder) -> None:
+    """Have a forked child close what ``holder`` holds: by its end others learn that this process has died."""
+    _forks.add(holder)
 
 
 class Guard:

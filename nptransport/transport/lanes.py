@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from .guard import close_in_child
+
 __all__ = ["AHEAD", "HEAD", "MOST", "Lane", "Lanes"]
 
 AHEAD = 64  # messages that nobody has taken yet, beyond which the socket carries what comes
@@ -49,6 +51,7 @@ class Lane:
 
     def __init__(self, end: socket.socket, sender: Sender) -> None:
         self._end, self._sender = end, sender
+        close_in_child(self)
         self._heard = False
         self._head: tuple[int, int, int, bytes] | None = None  # has come too early
         self._since = 0.0
@@ -91,7 +94,19 @@ class Lane:
         self._sender.take(generation, place)
         return message
 
+    def is_drained(self) -> bool:
+        """Whether its sender has gone and nothing is left to be taken. For any thread."""
+        if self._head is not None:
+            return False
+        try:
+            return not self._end.recv(1, socket.MSG_PEEK | _DONTWAIT)
+        except OSError:  # the sender's end is open still, in a child of its; or ours is closed
+            return True
+
     def close(self) -> None:
+        self._end.close()
+
+    def close_in_child(self) -> None:
         self._end.close()
 
 
@@ -114,12 +129,14 @@ class Lanes:
         self._watched: list[int] = []
         self._poll = select.poll()
 
-    def add(self, end: socket.socket, sender: Sender) -> None:
+    def add(self, end: socket.socket, sender: Sender) -> Lane:
+        lane = Lane(end, sender)
         with self._changing:
             if self._closed:  # the thread that hears of it goes on for a moment
-                end.close()
+                lane.close()
             else:
-                self.open.append(Lane(end, sender))
+                self.open.append(lane)
+        return lane
 
     def descriptors(self) -> list[int]:
         """Those that are readable when there is something to take."""
