@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from command_line import PROGRAM, events, run, run_here
@@ -32,3 +33,12 @@ def test_a_host_that_lacks_something_fails_with_advice() -> None:
     assert found["shared memory"]["state"] == "failed"
     assert found["shared memory"]["advice"]
     assert found["tcp"]["state"] == "ok"
+
+
+@linux
+def test_it_leaves_nothing_behind(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    environment = {**os.environ, "NPTRANSPORT_SHM_DIR": str(tmp_path)}
+    done = subprocess.run([*PROGRAM, "doctor", "--json"], env=environment, capture_output=True, text=True, check=False)
+    assert "works" in done.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -230,6 +230,8 @@ class Producing(Shortcuts):
         """Take note of who is connected. Messages sent before that have had somebody to go to."""
         connections = self._channel.connections
         before = connections.disconnects
+        if self._lender is not None:
+            connections.end_orphans()
         connections.refresh()
         if connections.refused_us > self._refusals_seen:  # libzmq drops what was meant for who refuses us
             self._refusals_seen = connections.refused_us

@@ -198,8 +198,7 @@ class Stock:
         """Find out what has been lost with readers who have gone."""
         count = 0
         if self._peers is not None and self._closed_at is None:
-            if self._count_waiting():
-                self._peers.end_orphans()
+            self._peers.end_orphans()
             count = self._peers.refresh()
             if self._peers.disconnects > self._disconnects:  # what was sent to who never came here, or had left
                 self._disconnects = self._peers.disconnects
