@@ -117,8 +117,33 @@ def test_a_message_left_out_is_noticed() -> None:
         reader.check(third)
 
 
+def swapped(array: np.ndarray) -> np.ndarray:
+    """Its ends and its sum as they were: the second and the fourth of five parts have changed places."""
+    first, second, third, fourth, fifth = np.split(array, 5)
+    return np.concatenate([first, fourth, third, second, fifth])
+
+
+def test_parts_that_changed_places_are_noticed() -> None:
+    sender, reader = Content(20_000_000, "read"), Content(20_000_000, "read")
+    reader.take(lambda: next(sender), 3)
+    reader.compare()
+    reader.check(swapped(next(sender)))
+    reader.take(lambda: swapped(next(sender)), 1)
+    with pytest.raises(Wrong, match="message 4: expected element 500000 to be 500032, found 1500032"):
+        reader.compare()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs unix sockets")
-def test_a_process_that_is_sent_something_else_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (lambda content: bytes(800), "Wrong: message 0: expected first and last"),
+        (lambda content: b"".join([*(next(content) for _ in range(2)), swapped(next(content))]), "Wrong: message 2"),
+    ],
+)
+def test_a_process_that_is_sent_something_else_says_so(
+    tmp_path: Path, sent: Callable[[Content], bytes], said: str
+) -> None:
     import socket
 
     context = multiprocessing.get_context("spawn")
@@ -137,11 +162,11 @@ def test_a_process_that_is_sent_something_else_says_so(tmp_path: Path) -> None:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(f"{tmp_path}/s")
             tell(burst=3)
-            connection.sendall(bytes(800))
+            connection.sendall(sent(Content(800, "touch")))
             assert pipe.poll(PATIENCE)
             assert json.loads(pipe.recv_bytes()) == {"begun": True}
             assert pipe.poll(PATIENCE)
-            assert "Wrong: message 0" in json.loads(pipe.recv_bytes())["error"]
+            assert said in json.loads(pipe.recv_bytes())["error"]
         pipe.close()  # as it is when the command has died
         process.join(PATIENCE)
         assert process.exitcode == 0

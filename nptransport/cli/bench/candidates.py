@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from .content import Reading
+
 __all__ = ["CANDIDATES", "Candidate", "choose", "named"]
 
 
@@ -27,6 +29,13 @@ class Candidate(NamedTuple):
     @property
     def ours(self) -> bool:
         return self.face in ("sync", "asyncio")
+
+    def copies(self, reading: Reading) -> bool:
+        """Whether the bytes of an array are moved or written at all: those of a loan are only where they are read."""
+        return reading == "read" or not self.program.endswith(".loan")
+
+    def label_for(self, reading: Reading) -> str:
+        return self.label if self.copies(reading) else f"{self.label}: no copy"
 
 
 def _candidates() -> list[Candidate]:

@@ -1,7 +1,7 @@
 """One process of a turn: does what it is told through a pipe, in JSON, and answers there.
 
-    {"address": ..., "nbytes": ..., "reading": ...}   -> {"ready": address}, or {"unavailable": why}
-    {"burst": count}                                  -> {"begun": true}, and at the end {"seconds": of one message}
+    {"address": ..., "nbytes": ..., "reading": ..., "whole": ...}   -> {"ready": address}, or {"unavailable": why}
+    {"burst": count}   -> {"begun": true}, and at the end {"seconds": of one message}, or {"error": what was wrong}
 
 It ends when the pipe does: nobody is left if the command dies.
 """
@@ -37,14 +37,17 @@ def main(pipe: Connection, program: str, role: str) -> None:
     module, name = program.split(".")
     begin = getattr(importlib.import_module(f".programs.{module}", __package__), f"{role}_{name}")
     try:
-        with begin(Task(**orders.get())) as side:
+        task = Task(**orders.get())
+        with begin(task) as side:
             answer(ready=side.address)
             while True:
                 count = orders.get()["burst"]
                 started = time.perf_counter()
                 answer(begun=True)
                 side.burst(count)
-                answer(seconds=(time.perf_counter() - started) / count)
+                seconds = (time.perf_counter() - started) / count
+                task.content.compare()
+                answer(seconds=seconds)
     except (Unavailable, npt.AddressError) as error:
         answer(unavailable=str(error))
     except Exception as error:  # noqa: BLE001 - the command says it

@@ -54,7 +54,8 @@ def measure(
 
         address = "tcp://127.0.0.1:*" if candidate.transport == "tcp" else f"{candidate.transport}://{folder}/s"
         for side in sides:  # one after the other: whoever waits says where
-            side.tell({"address": address, "nbytes": nbytes, "reading": reading})
+            whole = candidate.copies(reading)
+            side.tell({"address": address, "nbytes": nbytes, "reading": reading, "whole": whole})
             address = _answers([side], sides, interruption)[0]["ready"]
 
         def burst(count: int) -> float:

@@ -87,8 +87,9 @@ def command(
     In a round everybody takes a turn at each size, in fresh processes; medians and ratios are over the rounds. All
     that arrives is checked: dtype, shape, and first and last element, which number the messages ("touch"); or these
     and the sum of all elements ("read"). That takes the same time everywhere, and is a part of every figure. The
-    clock runs from before the first message is sent until the last one has been checked. A loan
-    is written whole only where it is read whole: with "touch" it shows what a message costs that nobody copies.
+    clock runs from before the first message is sent until the last one has been checked; then all elements of that
+    one are compared with what was sent. A loan is written whole only where it is read whole: with "touch" it shows
+    what a message costs that nobody copies, and its ends are all there is to compare.
 
     \b
     nptransport bench --quick --plot speed.png

@@ -31,8 +31,9 @@ T = TypeVar("T")
 
 async def _take(content: Content, receive: Callable[[], Awaitable[Any]], count: int) -> None:
     """As Content.take."""
-    for _ in range(count):
+    for _ in range(count - 1):
         content.check(await receive())
+    content.check_last(await receive())
 
 
 @contextmanager

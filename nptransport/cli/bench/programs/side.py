@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from ..content import Content, Reading
@@ -18,7 +20,8 @@ class Unavailable(Exception):
     """This system lacks what the program needs."""
 
 
-class Task(NamedTuple):
+@dataclass(frozen=True)
+class Task:
     """One side's part in a turn."""
 
     address: str
@@ -26,10 +29,12 @@ class Task(NamedTuple):
     nbytes: int
     """Of one array."""
     reading: Reading
+    whole: bool = True
+    """Whether whoever writes into a loan writes all of it."""
 
-    @property
+    @cached_property
     def content(self) -> Content:
-        return Content(self.nbytes, self.reading)
+        return Content(self.nbytes, self.reading, whole=self.whole)
 
     @property
     def copy(self) -> bool:
