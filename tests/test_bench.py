@@ -23,6 +23,7 @@ from nptransport.cli.bench.figures import Figures
 from nptransport.cli.bench.plan import Case, Plan
 from nptransport.cli.bench.turn import Missing, measure
 from nptransport.cli.signals import Interruption
+from nptransport.cli.units import as_size
 
 TINY = ["bench", "--sizes", "1KB", "--rounds", "1", "--seconds", "0.001", "--readers", "read"]
 RESULT = {
@@ -173,6 +174,36 @@ def test_a_process_that_is_sent_something_else_says_so(
     finally:
         process.kill()
         process.join()
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "shown"),
+    [
+        (16, "16 B"), (1_000, "1 KB"), (900_000, "900 KB"), (1_100_000, "1.1 MB"), (1_200_000, "1.2 MB"),
+        (6_200_000, "6.2 MB"), (24_900_000, "24.9 MB"), (65_536, "64 KiB"), (12_345_672, "12.345672 MB"),
+    ],
+)  # fmt: skip
+def test_sizes_are_shown_exactly(nbytes: int, shown: str) -> None:
+    assert as_size(nbytes) == shown
+
+
+def test_sizes_with_a_point(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_here([*TINY, "--patterns", "stream", "--transports", "ipc", "--sizes", "4.56MB", "--json"]) == 0
+    assert [each["bytes"] for each in events(capfd.readouterr().out) if each["event"] == "result"][:1] == [4_560_000]
+
+
+@pytest.mark.parametrize("seconds", ["1e300", "0", "nan"])
+def test_a_duration_that_never_ends(seconds: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_here(["bench", "--seconds", seconds]) == 2
+    assert "0<x<=3600" in (said := capfd.readouterr().err) or "no finite number" in said
+
+
+@pytest.mark.parametrize(
+    "selection", [["--transports", "tcp", "--faces", "asyncio"], ["--patterns", "roundtrip", "--transports", "shm"]]
+)
+def test_limits_alone_are_no_comparison(selection: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_here(["bench", "--quick", *selection]) == 2
+    assert "--quick leaves nothing of that" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("size", ["0", "7KB?", "9", "1GB", "1001"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["as_age", "as_megabytes", "as_milliseconds", "as_rate", "counted"]
+__all__ = ["as_age", "as_megabytes", "as_milliseconds", "as_rate", "as_size", "counted"]
 
 _UNKNOWN = "-"
 
@@ -36,6 +36,15 @@ def as_age(seconds: float) -> str:
     if whole < 6000:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole // 60 % 60:02} min"
+
+
+def as_size(nbytes: int) -> str:
+    """Exactly: ``64 KB``, ``1.5 MB``; ``64 KiB`` where that is shorter."""
+    found = []
+    for step, units in ((1000, ("B", "KB", "MB", "GB")), (1024, ("B", "KiB", "MiB", "GiB"))):
+        power = next(power for power in (3, 2, 1, 0) if nbytes >= step**power or not power)
+        found.append(f"{nbytes / step**power:.12g} {units[power]}")
+    return min(found, key=len)
 
 
 def counted(number: int, what: str) -> str:

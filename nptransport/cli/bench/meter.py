@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..terminal import can_repaint
-from ..units import as_age, counted
+from ..units import as_age, as_size, counted
 from .plan import Case, Plan
-from .table import size
 
 __all__ = ["Meter"]
 
@@ -58,5 +57,5 @@ class Meter:
         if self._progress.disable and number != self._round:
             click.echo(f"round {number} of {self._plan.rounds}", err=True)
         self._round = number
-        what = f"{case.candidate.label}, {size(case.nbytes)}"
+        what = f"{case.candidate.label}, {as_size(case.nbytes)}"
         self._progress.update(self._task, advance=1, round=number, description=what)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..units import counted
+from ..units import as_size, counted
 from .candidates import Candidate
 from .content import Reading
 from .figures import Figures
 from .machine import Machine
 from .plan import Case
-from .table import size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +80,7 @@ def _panel(axes: Axes, figures: Figures, pattern: str, reading: Reading) -> None
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.margins(x=0.03)
-    axes.set_xticks(sorted(figures.plan.sizes), [size(nbytes) for nbytes in sorted(figures.plan.sizes)])
+    axes.set_xticks(sorted(figures.plan.sizes), [as_size(nbytes) for nbytes in sorted(figures.plan.sizes)])
     axes.minorticks_off()
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.tick_params(colors=_INK, labelsize=11, length=0, pad=6, labelleft=True)

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from ..units import counted
+from ..units import as_size, counted
 from .candidates import Candidate
 from .content import Reading
 from .figures import Figure, Figures
 from .machine import Machine
 from .plan import Case
 
-__all__ = ["caption", "size", "tables"]
+__all__ = ["caption", "tables"]
 
 _TITLES = {"stream": "Streams, messages a second", "roundtrip": "Round trips, time of one"}
 _READS = {"touch": "the reader touches each array", "read": "the reader adds up every element"}
-
-
-def size(nbytes: int) -> str:
-    """``64 KB``."""
-    return decimal(nbytes, precision=0 if nbytes % 1000 == 0 else 1).replace("kB", "KB")
 
 
 def tables(figures: Figures) -> Iterator[Table]:
@@ -35,7 +29,7 @@ def tables(figures: Figures) -> Iterator[Table]:
             table = Table(title=whole, title_justify="left", title_style="bold", min_width=len(whole) + 1)
             table.add_column("")
             for nbytes in plan.sizes:
-                table.add_column(size(nbytes), justify="right", no_wrap=True)
+                table.add_column(as_size(nbytes), justify="right", no_wrap=True)
             face = ""
             for candidate in candidates:
                 if face and candidate.face != face:

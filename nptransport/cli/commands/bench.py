@@ -18,13 +18,14 @@ from ..bench.plan import FULL_SIZES, QUICK_SECONDS, QUICK_SIZES, Plan
 from ..bench.run import run
 from ..bench.table import caption, tables
 from ..exits import ExitCode, Stop
-from ..options import POSITIVE, check_png, json_option
+from ..options import Number, check_png, json_option
 from ..signals import interruptible
 
 __all__ = ["command"]
 
 _WIDTH = 160  # columns, where there is no terminal that has a width
 _LARGEST = 512_000_000
+_LONGEST = 3600  # seconds of one turn
 _UNITS = {"": 1, "B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -37,7 +38,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMG]?I?B?)", str(value).strip().upper())
         if match is None or match[2] not in _UNITS:
             self.fail(f"{value!r} is no size such as 1KB, 64KiB or 128MB.", param, ctx)
-        nbytes = int(float(match[1]) * _UNITS[match[2]])
+        nbytes = round(float(match[1]) * _UNITS[match[2]])
         if not 16 <= nbytes <= _LARGEST or nbytes % 8:
             self.fail(f"{value} is not a multiple of 8 bytes between 16 and {_LARGEST // 10**6} MB.", param, ctx)
         return nbytes
@@ -65,7 +66,11 @@ def _one_of(*words: str) -> dict[str, Any]:
 @click.option("--sizes", type=_Several(_Size()), metavar="SIZE,...", help="Of one array: 1KB,64KiB,128MB.")
 @click.option("--readers", **_one_of("touch", "read"), help="What is done with what arrives; see above.")
 @click.option("--rounds", type=click.IntRange(1, 1000), help="Turns of each candidate.  [default: 5; quick: 3]")
-@click.option("--seconds", type=POSITIVE, help="Of one turn, besides its warm-up.  [default: 0.3; quick: 0.08]")
+@click.option(
+    "--seconds",
+    type=Number(0, _LONGEST, min_open=True),
+    help="Of one turn, besides its warm-up.  [default: 0.3; quick: 0.08]",
+)
 @click.option("--plot", metavar="FILE.png", type=click.Path(dir_okay=False), help="Draw throughput against size.")
 @json_option
 def command(
@@ -113,7 +118,7 @@ def command(
         rounds=rounds or (3 if quick else 5),
         seconds=seconds or (0.08 if quick else 0.3),
     )
-    if not plan.candidates:
+    if not any(candidate.ours for candidate in plan.candidates):
         raise click.UsageError("--quick leaves nothing of that; run it without", click.get_current_context())
     machine = this_machine()
     with interruptible() as interruption, Meter(plan) as meter:
