@@ -258,6 +258,16 @@ def test_a_process_that_is_killed_is_named(endless: Running) -> None:
 
 
 @linux
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_all_of_its_processes_is_the_affair_of_the_command(endless: Running, number: int) -> None:
+    wait_until(lambda: _measuring(endless))
+    for each in [*descendants(endless.process.pid), endless.process.pid]:
+        os.kill(each, number)
+    assert endless.wait() == 128 + number
+    assert endless.stderr.endswith("nptransport: interrupted\n")
+
+
+@linux
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_nobody_is_left(endless: Running, number: int, code: int) -> None:
     wait_until(lambda: _measuring(endless))

@@ -11,7 +11,7 @@ import nptransport as npt
 
 from .exits import Stop
 
-__all__ = ["Interruption", "interruptible", "serve_until"]
+__all__ = ["Interruption", "ignore_signals", "interruptible", "serve_until"]
 
 _LOOK = 0.2  # seconds between two looks whether somebody wants it to end
 
@@ -66,6 +66,12 @@ def interruptible() -> Iterator[Interruption]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def ignore_signals() -> None:
+    """For the processes of a command that decides when they end: signals go to all of a terminal or a group."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def serve_until(interruption: Interruption, served: npt.Proxy | npt.Broker) -> None:

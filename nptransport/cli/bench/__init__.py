@@ -5,6 +5,7 @@ plan.py         which of it, at which sizes, how often, and how long that takes
 run.py          the rounds, in which everybody takes turns
 turn.py         one turn: two fresh processes, and what they say
 child.py        such a process
+fork_server.py  where they come from
 content.py      the arrays that are sent, and the check of what arrived
 programs/       the measured code itself, one file for each way of moving arrays
 figures.py      medians, spread and ratios

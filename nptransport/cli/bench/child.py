@@ -12,7 +12,6 @@ import importlib
 import json
 import os
 import queue
-import signal
 import threading
 import time
 from multiprocessing.connection import Connection
@@ -20,6 +19,7 @@ from typing import Any
 
 import nptransport as npt
 
+from ..signals import ignore_signals
 from .programs.side import Task, Unavailable
 
 __all__ = ["main"]
@@ -27,7 +27,7 @@ __all__ = ["main"]
 
 def main(pipe: Connection, program: str, role: str) -> None:
     """Be the side ``role``, serve or drive, of ``program``."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the command decides
+    ignore_signals()
     orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(pipe, orders), daemon=True).start()
 

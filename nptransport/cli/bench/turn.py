@@ -31,7 +31,9 @@ _TRIES = 3
 _SERVER = "forkserver" in multiprocessing.get_all_start_methods()
 _PROCESSES: Any = multiprocessing.get_context("forkserver" if _SERVER else "spawn")
 if _SERVER:
-    _PROCESSES.set_forkserver_preload([child.__name__, f"{__package__}.programs.ours_asyncio"])
+    _PROCESSES.set_forkserver_preload(
+        [f"{__package__}.fork_server", child.__name__, f"{__package__}.programs.ours_asyncio"]
+    )
 
 
 class Missing(Exception):
@@ -125,13 +127,13 @@ def _answers(asked: list[_Child], everybody: list[_Child], interruption: Interru
     deadline = time.monotonic() + _PATIENCE
     while len(answers) < len(asked):
         talking = wait([side.pipe for side in everybody if side not in answers], timeout=_LOOK)
+        if interruption:  # first: whoever has died may have been sent the same signal
+            raise Stop(interruption.exit_code, "interrupted")
         for side in everybody:
             if side.pipe in talking and side in asked:
                 answers[side] = side.hear()
             elif side.pipe in talking:
                 side.early.append(side.hear())
-        if interruption:
-            raise Stop(interruption.exit_code, "interrupted")
         if time.monotonic() > deadline:
             silent = ", ".join(side.who for side in asked if side not in answers)
             raise Stop(ExitCode.TIMEOUT, f"{silent} did not answer within {_PATIENCE:g} s")
