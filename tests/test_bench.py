@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import multiprocessing
 import os
@@ -22,6 +24,7 @@ from nptransport.cli.bench.content import Content, Wrong
 from nptransport.cli.bench.figures import Figures
 from nptransport.cli.bench.plan import Case, Plan
 from nptransport.cli.bench.turn import Missing, measure
+from nptransport.cli.exits import Stop
 from nptransport.cli.signals import Interruption
 from nptransport.cli.units import as_size
 
@@ -217,6 +220,79 @@ def test_a_picture_that_could_not_be_written_is_refused_at_once(capfd: pytest.Ca
     assert "no such folder" in capfd.readouterr().err
 
 
+def test_a_picture_that_cannot_be_written_costs_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nptransport.cli.bench.run.measure", lambda *_, **__: pytest.fail("measured"))
+    (tmp_path / "a.png").symlink_to("/no/such/folder/a.png")
+    assert run_here([*TINY, "--plot", str(tmp_path / "a.png")]) == 2
+    assert "No such file" in capfd.readouterr().err
+
+
+def test_figures_outlive_a_picture_that_could_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("nptransport.cli.bench.run.measure", lambda *_, **__: 1234.0)
+    monkeypatch.setattr("nptransport.cli.bench.plot.draw", full)
+    command = [*TINY, "--plot", str(tmp_path / "a.png")]
+    assert run_here(command) == 1
+    shown = capfd.readouterr()
+    assert "1.23k" in shown.out
+    assert "No space left" in shown.err
+    assert run_here([*command, "--json"]) == 1
+    _, *results, summary = events(capfd.readouterr().out)
+    assert len(results) == len(CANDIDATES)
+    assert summary["exit"] == 1
+    assert not list(tmp_path.iterdir())
+
+
+def _dies_in_round(number: int) -> Callable[..., float]:
+    turns = itertools.count()
+
+    def measured(*_: Any, **__: Any) -> float:
+        if next(turns) == (number - 1) * len(CANDIDATES) + 3:
+            raise Stop(1, "tcp: the process that waits died")
+        return 1234.0
+
+    return measured
+
+
+def test_figures_of_the_rounds_before_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "a.png"
+    command = [*TINY, "--rounds", "5", "--plot", str(picture)]
+    monkeypatch.setattr("nptransport.cli.bench.run.measure", _dies_in_round(3))
+    assert run_here(command) == 1
+    shown = capfd.readouterr()
+    assert "1.23k x1.00" in shown.out
+    assert "Only 2 of 5 rounds were finished." in shown.out
+    assert "the process that waits died" in shown.err
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+    monkeypatch.setattr("nptransport.cli.bench.run.measure", _dies_in_round(3))
+    assert run_here([*command, "--json"]) == 1
+    _, *results, summary = events(capfd.readouterr().out)
+    assert [result["rates"] for result in results] == [[1234.0, 1234.0]] * len(CANDIDATES)
+    assert (summary["rounds"], summary["exit"]) == (2, 1)
+
+
+@pytest.mark.parametrize("before", [None, b"an older one"])
+def test_a_run_without_a_figure_leaves_the_picture_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], before: bytes | None
+) -> None:
+    picture = tmp_path / "a.png"
+    if before is not None:
+        picture.write_bytes(before)
+    monkeypatch.setattr("nptransport.cli.bench.run.measure", _dies_in_round(1))
+    assert run_here([*TINY, "--plot", str(picture)]) == 1
+    assert capfd.readouterr().out == ""
+    assert (picture.read_bytes() if picture.exists() else None) == before
+
+
 # Who outlives whom
 
 
@@ -240,7 +316,7 @@ def descendants(pid: int) -> set[int]:
 @pytest.fixture
 def endless(tmp_path: Path) -> Iterator[Running]:
     """A run in the middle of its first turn, and for a long time."""
-    options = ["--sizes", "1KB", "--patterns", "stream", "--seconds", "3600", "--faces", "sync", "--rounds", "1"]
+    options = ["--sizes", "1KB", "--patterns", "stream", "--seconds", "3600", "--faces", "sync", "--json"]
     running = Running([*PROGRAM, "bench", *options], tmp_path)
     try:
         yield running
@@ -264,6 +340,7 @@ def test_a_signal_to_all_of_its_processes_is_the_affair_of_the_command(endless: 
     for each in [*descendants(endless.process.pid), endless.process.pid]:
         os.kill(each, number)
     assert endless.wait() == 128 + number
+    assert endless.event("summary")["exit"] == 128 + number
     assert endless.stderr.endswith("nptransport: interrupted\n")
 
 

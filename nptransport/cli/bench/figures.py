@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ..exits import Stop
 from .plan import Case, Plan
 
 __all__ = ["Figure", "Figures"]
@@ -30,6 +31,9 @@ class Figures:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.rounds = 0
+        """That were finished."""
+        self.stopped: Stop | None = None
+        """What ended the run early."""
         self.seconds = 0.0
         self.missing: dict[str, str] = {}
         """Why a candidate could not be measured here, by its name."""
@@ -37,6 +41,11 @@ class Figures:
 
     def add(self, case: Case, rate: float) -> None:
         self._rates[case].append(rate)
+
+    def drop_unfinished(self) -> None:
+        """Of a round in which not everybody had a turn, nothing counts."""
+        for rates in self._rates.values():
+            del rates[self.rounds :]
 
     def __iter__(self) -> Iterator[tuple[Case, Figure]]:
         """In the order in which they were measured."""

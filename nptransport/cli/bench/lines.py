@@ -9,11 +9,11 @@ from .candidates import named
 from .figures import Figures
 from .machine import Machine
 
-__all__ = ["as_lines"]
+__all__ = ["result_lines", "summary_line"]
 
 
-def as_lines(figures: Figures, machine: Machine) -> Iterator[str]:
-    """machine, then result and missing, then summary."""
+def result_lines(figures: Figures, machine: Machine) -> Iterator[str]:
+    """machine, then result and missing."""
     yield json.dumps({"event": "machine", **machine._asdict()})
     for case, figure in figures:
         candidate = case.candidate
@@ -36,4 +36,10 @@ def as_lines(figures: Figures, machine: Machine) -> Iterator[str]:
         )
     for name, why in figures.missing.items():
         yield json.dumps({"event": "missing", "name": name, "pattern": named(name).pattern, "reason": why})
-    yield json.dumps({"event": "summary", "rounds": figures.rounds, "seconds": round(figures.seconds, 3), "exit": 0})
+
+
+def summary_line(figures: Figures, code: int) -> str:
+    """The last one."""
+    return json.dumps(
+        {"event": "summary", "rounds": figures.rounds, "seconds": round(figures.seconds, 3), "exit": code}
+    )

@@ -50,7 +50,8 @@ def caption(figures: Figures, machine: Machine) -> str:
     if machine.load is not None and machine.load > machine.cores / 2:
         lines.append("The machine had other work to do: the ratios may mean something, the rest does not.")
     if figures.rounds < figures.plan.rounds:
-        lines.append(f"Only {figures.rounds} of {figures.plan.rounds} rounds fitted the minute.")
+        what = "were finished" if figures.stopped else "fitted the minute"
+        lines.append(f"Only {figures.rounds} of {figures.plan.rounds} rounds {what}.")
     return "\n".join(lines)
 
 

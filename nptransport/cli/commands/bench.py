@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -11,8 +14,9 @@ from rich.console import Console
 
 from ..bench.candidates import choose
 from ..bench.content import Reading
-from ..bench.lines import as_lines
-from ..bench.machine import this_machine
+from ..bench.figures import Figures
+from ..bench.lines import result_lines, summary_line
+from ..bench.machine import Machine, this_machine
 from ..bench.meter import Meter
 from ..bench.plan import FULL_SIZES, QUICK_SECONDS, QUICK_SIZES, Plan
 from ..bench.run import run
@@ -109,8 +113,9 @@ def command(
              bytes_per_second, to_pyzmq (ratio to the faster pyzmq of the same round; null without one)
     missing  name, pattern, reason: what this system lacks
     summary  rounds, seconds, exit
+
+    Where it is interrupted, or a process dies, the figures are of the rounds that were finished.
     """
-    _check_plot(plot)
     plan = Plan(
         candidates=choose(patterns=patterns or (), transports=transports or (), faces=faces or (), quick=quick),
         sizes=sizes or (QUICK_SIZES if quick else FULL_SIZES),
@@ -121,28 +126,62 @@ def command(
     if not any(candidate.ours for candidate in plan.candidates):
         raise click.UsageError("--quick leaves nothing of that; run it without", click.get_current_context())
     machine = this_machine()
-    with interruptible() as interruption, Meter(plan) as meter:
-        figures = run(plan, interruption, on_turn=meter.turn, enough=QUICK_SECONDS if quick and not rounds else None)
-    if plot:
-        from ..bench.plot import draw
+    with _place_for(plot):
+        with interruptible() as interruption, Meter(plan) as meter:
+            enough = QUICK_SECONDS if quick and not rounds else None
+            figures = run(plan, interruption, on_turn=meter.turn, enough=enough)
+        stopped = figures.stopped
+        if as_json:
+            for line in result_lines(figures, machine):
+                click.echo(line)
+        elif figures.rounds:
+            _print(figures, machine)
+        if plot and figures.rounds:
+            stopped = _draw(figures, machine, plot) or stopped
+        if as_json:
+            click.echo(summary_line(figures, stopped.code if stopped else ExitCode.OK))
+    if stopped:
+        raise stopped
+    return ExitCode.OK
 
-        draw(figures, machine, plot)
-    if as_json:
-        for line in as_lines(figures, machine):
-            click.echo(line)
-        return ExitCode.OK
+
+def _print(figures: Figures, machine: Machine) -> None:
     console = Console()
     console = console if console.is_terminal else Console(width=_WIDTH)
     for table in tables(figures):
         console.print(table)
     console.print(caption(figures, machine), highlight=False)
-    return ExitCode.OK
 
 
-def _check_plot(path: str | None) -> None:
-    """Before minutes are spent."""
-    if path is None:
+def _draw(figures: Figures, machine: Machine, path: str) -> Stop | None:
+    """What went wrong, if anything did: the disk may have filled up since."""
+    from ..bench.plot import draw
+
+    try:
+        draw(figures, machine, path)
+    except OSError as error:
+        return Stop(ExitCode.FAILED, f"--plot {path}: {error.strerror or error}")
+    return None
+
+
+@contextmanager
+def _place_for(plot: str | None) -> Iterator[None]:
+    """Stop, before minutes are spent, if no picture can be written there. Nothing empty stays where none was."""
+    if plot is None:
+        yield
         return
     if importlib.util.find_spec("matplotlib") is None:
         raise Stop(ExitCode.USAGE, "--plot needs matplotlib: pip install 'nptransport[bench]'")
-    check_png("--plot", path)
+    check_png("--plot", plot)
+    new = not os.path.lexists(plot)
+    try:
+        with open(plot, "ab"):
+            pass
+    except OSError as error:
+        raise Stop(ExitCode.USAGE, f"--plot {plot}: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            if new and os.path.getsize(plot) == 0:
+                os.remove(plot)
