@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import itertools
 import json
 import multiprocessing
 import os
@@ -19,21 +17,12 @@ from command_line import PATIENCE, PROGRAM, Running, events, wait_until
 
 from nptransport.cli.app import run as run_here
 from nptransport.cli.bench import child
-from nptransport.cli.bench.candidates import CANDIDATES, choose
+from nptransport.cli.bench.candidates import CANDIDATES
 from nptransport.cli.bench.content import Content, Wrong
-from nptransport.cli.bench.figures import Figures
-from nptransport.cli.bench.plan import Case, Plan
-from nptransport.cli.bench.turn import Missing, measure
-from nptransport.cli.exits import Stop
+from nptransport.cli.bench.turn import measure
 from nptransport.cli.signals import Interruption
-from nptransport.cli.units import as_size
 
 TINY = ["bench", "--sizes", "1KB", "--rounds", "1", "--seconds", "0.001", "--readers", "read"]
-RESULT = {
-    *("event", "name", "pattern", "transport", "face", "reading", "bytes"),
-    *("median", "lowest", "highest", "rates", "bytes_per_second", "to_pyzmq"),
-}
-MACHINE = {"event", "cpu", "cores", "load", "kernel", "python", "numpy", "pyzmq", "libzmq", "nptransport"}
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
@@ -45,48 +34,6 @@ def test_everything_can_be_measured(candidate: Any) -> None:
     if sys.platform != "linux" and candidate.transport not in ("tcp", "memory"):
         pytest.skip("needs a transport of Linux")
     assert measure(candidate, 1000, "read", seconds=0.001, interruption=Interruption()) > 0
-
-
-def test_lines_for_programs_and_a_picture(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    picture = tmp_path / "speed.png"
-    assert run_here([*TINY, "--transports", "ipc", "--patterns", "stream", "--json", "--plot", str(picture)]) == 0
-    machine, *results, summary = events(capfd.readouterr().out)
-    assert set(machine) == MACHINE
-    assert (summary["event"], summary["rounds"], summary["exit"]) == ("summary", 1, 0)
-    chosen = choose(patterns=["stream"], transports=["ipc"], faces=(), quick=False)
-    assert [result["name"] for result in results if result["event"] == "result"] == [each.name for each in chosen]
-    for result in results:
-        assert set(result) == RESULT
-        assert result["lowest"] <= result["median"] <= result["highest"]
-    assert picture.read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_table_for_people_says_what_is_missing(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def refused(*args: Any, **options: Any) -> float:
-        if args[0].transport == "shm":
-            raise Missing("shm:// needs Linux")
-        return 1234.0
-
-    monkeypatch.setattr("nptransport.cli.bench.run.measure", refused)
-    assert run_here([*TINY, "--rounds", "2"]) == 0
-    shown = capfd.readouterr().out
-    assert all(candidate.label in shown for candidate in CANDIDATES)
-    assert shown.count("not here: shm:// needs Linux") == sum(each.transport == "shm" for each in CANDIDATES)
-    assert "1.23k x1.00" in shown
-
-
-def test_medians_and_ratios_are_of_the_same_round() -> None:
-    ours, bare = (next(each for each in CANDIDATES if each.name == name) for name in ("ipc", "pyzmq-parts-ipc"))
-    figures = Figures(Plan([ours, bare], [1000], ["touch"], rounds=3, seconds=1))
-    for mine, theirs in ((10.0, 20.0), (100.0, 100.0), (40.0, 20.0)):
-        figures.add(Case(ours, 1000, "touch"), mine)
-        figures.add(Case(bare, 1000, "touch"), theirs)
-    figure = figures.get(Case(ours, 1000, "touch"))
-    assert figure is not None
-    assert figure[:3] == (40.0, 10.0, 100.0)
-    assert figure.to_pyzmq == 1.0
 
 
 # What is wrong
@@ -179,17 +126,6 @@ def test_a_process_that_is_sent_something_else_says_so(
         process.join()
 
 
-@pytest.mark.parametrize(
-    ("nbytes", "shown"),
-    [
-        (16, "16 B"), (1_000, "1 KB"), (900_000, "900 KB"), (1_100_000, "1.1 MB"), (1_200_000, "1.2 MB"),
-        (6_200_000, "6.2 MB"), (24_900_000, "24.9 MB"), (65_536, "64 KiB"), (12_345_672, "12.345672 MB"),
-    ],
-)  # fmt: skip
-def test_sizes_are_shown_exactly(nbytes: int, shown: str) -> None:
-    assert as_size(nbytes) == shown
-
-
 def test_sizes_with_a_point(capfd: pytest.CaptureFixture[str]) -> None:
     assert run_here([*TINY, "--patterns", "stream", "--transports", "ipc", "--sizes", "4.56MB", "--json"]) == 0
     assert [each["bytes"] for each in events(capfd.readouterr().out) if each["event"] == "result"][:1] == [4_560_000]
@@ -213,84 +149,6 @@ def test_limits_alone_are_no_comparison(selection: list[str], capfd: pytest.Capt
 def test_sizes_that_are_none(size: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert run_here(["bench", "--sizes", size]) == 2
     assert "multiple of 8" in (said := capfd.readouterr().err) or "is no size" in said
-
-
-def test_a_picture_that_could_not_be_written_is_refused_at_once(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run_here(["bench", "--plot", "/no/such/folder/a.png"]) == 2
-    assert "no such folder" in capfd.readouterr().err
-
-
-def test_a_picture_that_cannot_be_written_costs_no_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("nptransport.cli.bench.run.measure", lambda *_, **__: pytest.fail("measured"))
-    (tmp_path / "a.png").symlink_to("/no/such/folder/a.png")
-    assert run_here([*TINY, "--plot", str(tmp_path / "a.png")]) == 2
-    assert "No such file" in capfd.readouterr().err
-
-
-def test_figures_outlive_a_picture_that_could_not_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("nptransport.cli.bench.run.measure", lambda *_, **__: 1234.0)
-    monkeypatch.setattr("nptransport.cli.bench.plot.draw", full)
-    command = [*TINY, "--plot", str(tmp_path / "a.png")]
-    assert run_here(command) == 1
-    shown = capfd.readouterr()
-    assert "1.23k" in shown.out
-    assert "No space left" in shown.err
-    assert run_here([*command, "--json"]) == 1
-    _, *results, summary = events(capfd.readouterr().out)
-    assert len(results) == len(CANDIDATES)
-    assert summary["exit"] == 1
-    assert not list(tmp_path.iterdir())
-
-
-def _dies_in_round(number: int) -> Callable[..., float]:
-    turns = itertools.count()
-
-    def measured(*_: Any, **__: Any) -> float:
-        if next(turns) == (number - 1) * len(CANDIDATES) + 3:
-            raise Stop(1, "tcp: the process that waits died")
-        return 1234.0
-
-    return measured
-
-
-def test_figures_of_the_rounds_before_are_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    picture = tmp_path / "a.png"
-    command = [*TINY, "--rounds", "5", "--plot", str(picture)]
-    monkeypatch.setattr("nptransport.cli.bench.run.measure", _dies_in_round(3))
-    assert run_here(command) == 1
-    shown = capfd.readouterr()
-    assert "1.23k x1.00" in shown.out
-    assert "Only 2 of 5 rounds were finished." in shown.out
-    assert "the process that waits died" in shown.err
-    assert picture.read_bytes().startswith(b"\x89PNG")
-
-    monkeypatch.setattr("nptransport.cli.bench.run.measure", _dies_in_round(3))
-    assert run_here([*command, "--json"]) == 1
-    _, *results, summary = events(capfd.readouterr().out)
-    assert [result["rates"] for result in results] == [[1234.0, 1234.0]] * len(CANDIDATES)
-    assert (summary["rounds"], summary["exit"]) == (2, 1)
-
-
-@pytest.mark.parametrize("before", [None, b"an older one"])
-def test_a_run_without_a_figure_leaves_the_picture_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], before: bytes | None
-) -> None:
-    picture = tmp_path / "a.png"
-    if before is not None:
-        picture.write_bytes(before)
-    monkeypatch.setattr("nptransport.cli.bench.run.measure", _dies_in_round(1))
-    assert run_here([*TINY, "--plot", str(picture)]) == 1
-    assert capfd.readouterr().out == ""
-    assert (picture.read_bytes() if picture.exists() else None) == before
 
 
 # Who outlives whom

@@ -30,6 +30,11 @@ class Candidate(NamedTuple):
     def ours(self) -> bool:
         return self.face in ("sync", "asyncio")
 
+    @property
+    def timed(self) -> bool:
+        """Whether the time of one is what people ask about, less of which is better; of others it is the rate."""
+        return self.pattern == "roundtrip"
+
     def copies(self, reading: Reading) -> bool:
         """Whether the bytes of an array are moved or written at all: those of a loan are only where they are read."""
         return reading == "read" or not self.program.endswith(".loan")

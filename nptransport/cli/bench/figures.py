@@ -22,7 +22,7 @@ class Figure(NamedTuple):
     rates: list[float]
     to_pyzmq: float | None
     """Median over the rounds of the ratio to the fastest pyzmq of the same pattern, size, reading and transport; for a
-    transport that pyzmq lacks, to the one over ipc."""
+    transport that pyzmq lacks, to the one over ipc. Of rates for streams, of times for round trips."""
 
 
 class Figures:
@@ -71,4 +71,5 @@ class Figures:
         if not bare:
             return None
         fastest = map(max, zip(*bare, strict=False))
-        return statistics.median(rate / best for rate, best in zip(rates, fastest, strict=False))
+        pairs = zip(rates, fastest, strict=False)
+        return statistics.median(best / rate if case.candidate.timed else rate / best for rate, best in pairs)

@@ -32,6 +32,7 @@ def result_lines(figures: Figures, machine: Machine) -> Iterator[str]:
                 "rates": figure.rates,
                 "bytes_per_second": figure.median * case.nbytes,
                 "to_pyzmq": figure.to_pyzmq,
+                "to_pyzmq_of": "times" if candidate.timed else "rates",
             }
         )
     for name, why in figures.missing.items():

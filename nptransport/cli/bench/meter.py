@@ -41,7 +41,7 @@ class Meter:
         plan = self._plan
         click.echo(
             f"{counted(len(plan.candidates), 'candidate')}, {counted(len(plan.sizes), 'size')}, "
-            f"{counted(plan.rounds, 'round')}: about {as_age(plan.expected)} on a machine with nothing else to do",
+            f"{counted(plan.rounds, 'round')}: about {as_age(plan.expected)} on an idle machine",
             err=True,
         )
         self._progress.start()

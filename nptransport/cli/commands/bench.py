@@ -110,7 +110,8 @@ def command(
     machine  cpu, cores, load, kernel, python, numpy, pyzmq, libzmq, nptransport
     result   name, pattern (stream, roundtrip), transport, face (sync, asyncio, pyzmq, system), reading, bytes,
              median, lowest, highest, rates (messages or round trips a second; one for each round),
-             bytes_per_second, to_pyzmq (ratio to the faster pyzmq of the same round; null without one)
+             bytes_per_second, to_pyzmq (ratio to the faster pyzmq of the same round; null without one),
+             to_pyzmq_of (rates for streams: more is better; times for round trips: less is better)
     missing  name, pattern, reason: what this system lacks
     summary  rounds, seconds, exit
 
@@ -148,8 +149,8 @@ def command(
 def _print(figures: Figures, machine: Machine) -> None:
     console = Console()
     console = console if console.is_terminal else Console(width=_WIDTH)
-    for table in tables(figures):
-        console.print(table)
+    for table in tables(figures, console):
+        console.print(table, crop=False)
     console.print(caption(figures, machine), highlight=False)
 
 
