@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import io
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import events
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from rich.console import Console
 
 from nptransport.cli.app import run as run_here
@@ -19,6 +21,7 @@ from nptransport.cli.bench.figures import Figures
 from nptransport.cli.bench.lines import result_lines
 from nptransport.cli.bench.machine import this_machine
 from nptransport.cli.bench.plan import FULL_SIZES, Case, Plan
+from nptransport.cli.bench.plot.page import compose
 from nptransport.cli.bench.table import caption, tables
 from nptransport.cli.bench.turn import Missing
 from nptransport.cli.exits import Stop
@@ -32,7 +35,7 @@ RESULT = {
 MACHINE = {"event", "cpu", "cores", "load", "kernel", "python", "numpy", "pyzmq", "libzmq", "nptransport"}
 
 
-def invented(candidates: list[Candidate], sizes: list[int], readings: list[Any], rounds: int = 3) -> Figures:
+def invented(candidates: list[Candidate], sizes: Sequence[int], readings: list[Any], rounds: int = 3) -> Figures:
     """Figures of a run in which every array took a microsecond and a nanosecond for each byte."""
     figures = Figures(Plan(candidates, sizes, readings, rounds=rounds, seconds=1))
     figures.rounds = rounds
@@ -48,7 +51,7 @@ def invented(candidates: list[Candidate], sizes: list[int], readings: list[Any],
 
 @pytest.mark.parametrize("width", [40, 80, 100, 120, 160])
 def test_names_and_sizes_are_readable_however_wide_the_terminal_is(width: int) -> None:
-    figures = invented(CANDIDATES, list(FULL_SIZES), ["touch", "read"])
+    figures = invented(CANDIDATES, FULL_SIZES, ["touch", "read"])
     console = Console(width=width, file=io.StringIO())
     found: dict[str, list[str]] = {}
     for table in tables(figures, console):
@@ -110,6 +113,59 @@ def test_a_ratio_of_a_round_trip_is_one_of_times() -> None:
 )  # fmt: skip
 def test_sizes_are_shown_exactly(nbytes: int, shown: str) -> None:
     assert as_size(nbytes) == shown
+
+
+# Pictures
+
+
+def quick(**what: Any) -> list[Candidate]:
+    return choose(**{"patterns": (), "transports": (), "faces": (), "quick": True, **what})
+
+
+ROUND_TRIPS = [candidate for candidate in CANDIDATES if candidate.pattern == "roundtrip"]
+NEAR = [900_000, 1_000_000, 1_100_000, 1_200_000]
+
+
+@pytest.mark.parametrize("readings", [["touch"], ["touch", "read"]], ids="-".join)
+@pytest.mark.parametrize("sizes", [FULL_SIZES, [1_000], [128_000_000], NEAR, [8_000, 1_000_000, 1_000_008]])
+@pytest.mark.parametrize("candidates", [CANDIDATES, quick(), ROUND_TRIPS], ids=["all", "quick", "roundtrips"])
+def test_no_text_of_a_picture_runs_off_or_into_another(
+    candidates: list[Candidate], sizes: list[int], readings: list[str]
+) -> None:
+    machine = this_machine()._replace(cpu="Processor With a Very Long Name(R) 9999X, First of a Long Line @ 2.70 GHz")
+    figure = compose(invented(candidates, sizes, readings), machine)
+    figure.draw_without_rendering()
+    boxes = {text: text.get_window_extent() for text in figure.findobj(Text) if text.get_visible() and text.get_text()}
+    for text in _beyond_the_scale(figure):
+        boxes.pop(text, None)
+    assert len(boxes) > 8
+    for text, box in boxes.items():
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1, text
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1, text
+    for (text, box), (other, its) in itertools.combinations(boxes.items(), 2):
+        assert not box.padded(-2).overlaps(its.padded(-2)), (text, other)
+
+
+def _beyond_the_scale(figure: Figure) -> Iterator[Text]:
+    """Texts of ticks that matplotlib keeps, and does not draw."""
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        low, high = axis.get_view_interval()
+        yield from (tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high)
+
+
+def test_a_loan_that_nobody_copies_leaves_the_scale_to_the_others() -> None:
+    figure = compose(invented(quick(), [1_000, 8_000_000], ["touch"]), this_machine())
+    (axes,) = figure.axes
+    assert axes.get_ylim()[1] < 2  # the others move 1 GB/s, and a loan is said to move 4000
+    assert "shm, loan(): off the scale,\nno copy, 550k messages/s" in {text.get_text() for text in axes.texts}
+    single = compose(invented(quick(), [8_000_000], ["touch"]), this_machine())
+    assert single.axes[0].get_xlim()[1] < 2
+    assert "off the scale, no copy, 550k messages/s" in {text.get_text() for text in single.axes[0].texts}
+
+
+def test_a_picture_says_what_it_leaves_out() -> None:
+    said = [text.get_text() for text in compose(invented(quick(), [1_000, 8_000], ["touch"]), this_machine()).texts]
+    assert "Measured, but not drawn: 1 asyncio stream, 2 round trips." in said[-1]
 
 
 # Everything at once

@@ -10,6 +10,6 @@ content.py      the arrays that are sent, and the check of what arrived
 programs/       the measured code itself, one file for each way of moving arrays
 figures.py      medians, spread and ratios
 machine.py      what it was measured on
-table.py, plot.py, lines.py   for people, for a talk, for programs
+table.py, plot/, lines.py   for people, for a talk, for programs
 cells.py        what stands in the tables
 """

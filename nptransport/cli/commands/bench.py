@@ -137,7 +137,7 @@ def command(
                 click.echo(line)
         elif figures.rounds:
             _print(figures, machine)
-        if plot and figures.rounds:
+        if plot and any(True for _ in figures):
             stopped = _draw(figures, machine, plot) or stopped
         if as_json:
             click.echo(summary_line(figures, stopped.code if stopped else ExitCode.OK))
