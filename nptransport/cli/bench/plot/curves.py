@@ -66,8 +66,10 @@ def _line(axes: Axes, figures: Figures, candidate: Candidate, reading: Reading, 
     )
     colour, style = look(candidate)
     limit = candidate.face == "system"
+    off = [value > top for value in middle]
     if not limit:
-        axes.fill_between(sizes, low, high, color=colour, alpha=0.1, linewidth=0)
+        shaded = off.index(True) + 1 if any(off) else len(off)
+        axes.fill_between(sizes[:shaded], low[:shaded], high[:shaded], color=colour, alpha=0.1, linewidth=0)
     axes.plot(
         sizes,
         middle,
@@ -79,16 +81,18 @@ def _line(axes: Axes, figures: Figures, candidate: Candidate, reading: Reading, 
         zorder=3 if candidate.ours else 2,
     )
     to_axes = axes.transData + axes.transAxes.inverted()
-    if middle[-1] > top:
-        start = float(to_axes.transform((_arrow(axes, sizes, middle, top, colour), top))[0])
-        return _Label(1.0, no_copy(candidate, known[-1][1]), colour, candidate.ours, start)
+    if any(off):
+        left = _arrow(axes, sizes, middle, top, off.index(True), colour)
+        if off[-1]:
+            start = float(to_axes.transform((left, top))[0])
+            return _Label(1.0, no_copy(candidate, known[-1][1]), colour, candidate.ours, start)
     height = float(to_axes.transform((sizes[-1], middle[-1]))[1])
-    return _Label(height, candidate.label_for(reading), colour, candidate.ours)
+    note = ",\nin part off the scale" if any(off) else ""
+    return _Label(height, candidate.label_for(reading) + note, colour, candidate.ours)
 
 
-def _arrow(axes: Axes, sizes: list[int], middle: list[float], top: float, colour: str) -> float:
-    """Where a line leaves the scale."""
-    beyond = next(number for number, value in enumerate(middle) if value > top)
+def _arrow(axes: Axes, sizes: list[int], middle: list[float], top: float, beyond: int, colour: str) -> float:
+    """Where a line leaves the scale, on its way to the point ``beyond``."""
     crossing = math.log(sizes[beyond])
     if beyond:
         share = math.log(top / middle[beyond - 1]) / math.log(middle[beyond] / middle[beyond - 1])
