@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import itertools
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -253,35 +254,52 @@ def test_figures_outlive_a_picture_that_could_not_be_written(
     assert not list(tmp_path.iterdir())
 
 
-def _dies_in_round(number: int) -> Callable[..., float]:
+def _die() -> None:
+    raise Stop(1, "tcp: the process that waits died")
+
+
+def _interrupt_twice() -> None:
+    signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
+
+
+def _ends_in_round(number: int, end: Callable[[], None]) -> Callable[..., float]:
     turns = itertools.count()
 
     def measured(*_: Any, **__: Any) -> float:
         if next(turns) == (number - 1) * len(CANDIDATES) + 3:
-            raise Stop(1, "tcp: the process that waits died")
+            end()
         return 1234.0
 
     return measured
 
 
+@pytest.mark.parametrize(
+    ("end", "code", "said"), [(_die, 1, "the process that waits died"), (_interrupt_twice, 130, "interrupted")]
+)
 def test_figures_of_the_rounds_before_are_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    end: Callable[[], None],
+    code: int,
+    said: str,
 ) -> None:
     picture = tmp_path / "a.png"
     command = [*TINY, "--rounds", "5", "--plot", str(picture)]
-    monkeypatch.setattr("nptransport.cli.bench.run.measure", _dies_in_round(3))
-    assert run_here(command) == 1
+    monkeypatch.setattr("nptransport.cli.bench.run.measure", _ends_in_round(3, end))
+    assert run_here(command) == code
     shown = capfd.readouterr()
     assert "1.23k x1.00" in shown.out
     assert "Only 2 of 5 rounds were finished." in shown.out
-    assert "the process that waits died" in shown.err
+    assert said in shown.err
     assert picture.read_bytes().startswith(b"\x89PNG")
 
-    monkeypatch.setattr("nptransport.cli.bench.run.measure", _dies_in_round(3))
-    assert run_here([*command, "--json"]) == 1
+    monkeypatch.setattr("nptransport.cli.bench.run.measure", _ends_in_round(3, end))
+    assert run_here([*command, "--json"]) == code
     _, *results, summary = events(capfd.readouterr().out)
     assert [result["rates"] for result in results] == [[1234.0, 1234.0]] * len(CANDIDATES)
-    assert (summary["rounds"], summary["exit"]) == (2, 1)
+    assert (summary["rounds"], summary["exit"]) == (2, code)
 
 
 @pytest.mark.parametrize("before", [None, b"an older one"])
@@ -291,7 +309,7 @@ def test_a_run_without_a_figure_leaves_the_picture_as_it_was(
     picture = tmp_path / "a.png"
     if before is not None:
         picture.write_bytes(before)
-    monkeypatch.setattr("nptransport.cli.bench.run.measure", _dies_in_round(1))
+    monkeypatch.setattr("nptransport.cli.bench.run.measure", _ends_in_round(1, _die))
     assert run_here([*TINY, "--plot", str(picture)]) == 1
     assert capfd.readouterr().out == ""
     assert (picture.read_bytes() if picture.exists() else None) == before

@@ -35,6 +35,8 @@ def run(
                 break
     except Stop as stop:
         figures.stopped = stop
+    except KeyboardInterrupt:  # asked twice, or sent twice, as `timeout` does: the figures are there all the same
+        figures.stopped = Stop(interruption.exit_code, "interrupted")
     except (OSError, EOFError) as error:  # no process could be begun, or no file
         figures.stopped = Stop(ExitCode.FAILED, f"{type(error).__name__}: {error}")
     if figures.stopped and interruption:
