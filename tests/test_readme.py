@@ -1,4 +1,4 @@
-"""Every Python block of the README runs as it stands."""
+"""Every Python block of the README runs as it stands; those that begin with the name of a program, side by side."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+FOUND = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+PROGRAMS = {name[1]: block for block in FOUND if (name := re.match(r"# (\w+)\.py\n", block))}
+BLOCKS = [block for block in FOUND if block not in PROGRAMS.values()]
 
 
 def test_there_are_blocks() -> None:
@@ -24,3 +26,17 @@ def test_block_runs(block: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert not done.stderr
+
+
+def test_the_programs_run_side_by_side() -> None:
+    assert set(PROGRAMS) == {"detector", "camera"}
+    detector = subprocess.Popen(
+        [sys.executable, "-W", "error", "-u", "-c", PROGRAMS["detector"]], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        test_block_runs(PROGRAMS["camera"])
+        assert detector.stdout is not None
+        assert detector.stdout.readline().startswith("(1080, 1920, 3) 0.0166")
+    finally:
+        detector.kill()
+        detector.communicate()
