@@ -67,7 +67,7 @@ class Borrowed:
             theirs.setblocking(False)
             ours.setblocking(False)
             lender = creditor.Creditor(ours, "")
-            lender._segments[1] = self._mapping
+            lender._mappings._mapped[1] = self._mapping
             words = {self._open(lender, frame) for frame in frames[:3]}
             said = theirs.recv(2**16) if any(word != "malformed" for word in words) else b""
             if len(said) % 16:
@@ -139,7 +139,7 @@ def records(frames: Frames) -> str:
             if isinstance(result, npt.DecodeError):
                 refused(result)
                 lender.cut()
-        if lender._segments:
+        if lender._mappings._mapped:
             raise Violation("what is no segment was mapped")
         if lender._receipts is not None:
             raise Violation("what is no memory for receipts was mapped")

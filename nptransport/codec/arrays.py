@@ -44,8 +44,7 @@ class Layout:
             if self.dtype.names is not None:
                 # NumPy makes such an array, and fails once somebody asks for the field.
                 dimensions = len(shape) + dtypes.inner_dimensions(self.dtype)
-                if dimensions > limits.max_dimensions:
-                    raise LimitExceeded.over("max_dimensions", limits.max_dimensions, dimensions)
+                dtypes.check_dimensions(dimensions, limits)
             if not self.dtype.itemsize and self.count > limits.max_items:
                 raise LimitExceeded.over("max_items", limits.max_items, f"{self.count} elements of 0 bytes")
         self.mirror = elements.mirror(self.dtype)

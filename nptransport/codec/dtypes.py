@@ -20,10 +20,12 @@ import numpy as np
 from ..errors import DecodeError, EncodeError, LimitExceeded
 from ..limits import Limits
 
-__all__ = ["Descriptor", "check_shape", "describe", "inner_dimensions", "rebuild"]
+__all__ = ["Descriptor", "check_dimensions", "check_shape", "describe", "inner_dimensions", "rebuild"]
 
 Descriptor = Any  # str | dict[str, Any]: what msgpack makes of a descriptor
 
+_DIMENSIONS = 64 if int(np.__version__.partition(".")[0]) >= 2 else 32
+"""That NumPy can hold."""
 MAX_ITEMSIZE = 2**31 - 1  # NumPy holds an itemsize in a C int
 
 _FIXED = {"|b1", "|i1", "|u1"} | {
@@ -179,6 +181,7 @@ def _rebuild_structured(descriptor: Any, limits: Limits, depth: int, room: Itera
         )
     names, formats, offsets, titles = [], [], [], []
     rebuilt: np.dtype[Any]
+    alignments = [1]
     for field in fields:
         if next(room, None) is None:
             raise LimitExceeded.over("max_fields", limits.max_fields, f"more than {limits.max_fields}")
@@ -199,11 +202,14 @@ def _rebuild_structured(descriptor: Any, limits: Limits, depth: int, room: Itera
                 found=f"{count * dtype.itemsize} bytes at offset {_short(offset)}",
             )
         names.append(name)
+        alignments.append(dtype.alignment)
         formats.append((dtype, tuple(shape)) if shape else dtype)
         offsets.append(offset)
         titles.append(title)
     if len(set(names)) < len(names):
         raise DecodeError.of("structured dtype", expected="names that differ", found=_short(names))
+    if aligned and not all(alignments):  # of a structure without fields, by which NumPy 1 divides
+        raise DecodeError.of("structured dtype", expected="fields that can be aligned", found="one without any")
     layout: dict[str, Any] = {"names": names, "formats": formats, "offsets": offsets, "itemsize": itemsize}
     if any(title is not None for title in titles):
         layout["titles"] = titles
@@ -214,6 +220,17 @@ def _rebuild_structured(descriptor: Any, limits: Limits, depth: int, room: Itera
     if rebuilt.itemsize != itemsize:
         raise DecodeError.of("structured dtype", expected=f"{itemsize} bytes", found=f"{rebuilt.itemsize}")
     return rebuilt
+
+
+def check_dimensions(dimensions: int, limits: Limits) -> None:
+    """DecodeError for an array that has more, with those of its fields, than are accepted, or than NumPy can hold."""
+    if dimensions > limits.max_dimensions:
+        raise LimitExceeded.over("max_dimensions", limits.max_dimensions, dimensions)
+    if dimensions > _DIMENSIONS:
+        found = f"{dimensions}"
+        raise DecodeError.of(
+            "array", expected=f"at most {_DIMENSIONS} dimensions (NumPy {np.__version__})", found=found
+        )
 
 
 def inner_dimensions(dtype: np.dtype[Any]) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DecodeError, EncodeError, LimitExceeded
+from ..errors import DecodeError, EncodeError
 from ..limits import Limits
 from . import dtypes, elements
 
@@ -39,8 +39,8 @@ def lift_scalar(value: Any, limits: Limits) -> np.generic:
     if descriptor == "bytes":
         return np.bytes_(checked(data, bytes, "bytes scalar"))
     dtype = dtypes.rebuild(descriptor, limits)
-    if dtype.names is not None and dtypes.inner_dimensions(dtype) > limits.max_dimensions:
-        raise LimitExceeded.over("max_dimensions", limits.max_dimensions, dtypes.inner_dimensions(dtype))
+    if dtype.names is not None:
+        dtypes.check_dimensions(dtypes.inner_dimensions(dtype), limits)
     if len(checked(data, bytes, "scalar")) != dtype.itemsize:
         raise DecodeError.of("scalar", expected=f"{dtype.itemsize} bytes for {dtype}", found=f"{len(data)}")
     if not data:
