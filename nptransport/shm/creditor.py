@@ -21,7 +21,7 @@ from ..transport.guard import close_in_child
 from ..transport.lanes import Lane, Lanes
 from ..transport.steps import wait_for
 from .mappings import Mappings, close_all, memory_lost, receive
-from .sidechannel import GONE, LANE, LEAVE, LISTENS, NEWS, OFFER, RECEIPTS, RECORD, RELEASE
+from .sidechannel import CLOSED, GONE, LANE, LEAVE, LISTENS, NEWS, OFFER, RECEIPTS, RECORD, RELEASE
 
 __all__ = ["Creditor"]
 
@@ -61,6 +61,7 @@ class Creditor:
         self._rest = b""
         self._lane: Lane | None = None
         self._speaking = self._retrying = self._leaving = self._refused = self._has_lane = False
+        self._has_closed = False  # and was not killed: then nobody keeps what it had sent
         self.claimed = 0
         """Generation of the newest message that was claimed."""
         self.gone_at: float | None = None
@@ -169,6 +170,8 @@ class Creditor:
             self._mappings.map(number, descriptors)
         elif what == GONE:
             self._mappings.unmap(number)
+        elif what == CLOSED:
+            self._has_closed = True
         elif what == RECEIPTS and descriptors and self._receipts is None:
             with contextlib.suppress(DecodeError, OSError):  # no memory for them, maybe: then without a lane
                 self._receipts = map_receipts(descriptors[0])
@@ -211,8 +214,8 @@ class Creditor:
             self._receipts = None
 
     def may_be_read(self) -> bool:
-        """Whether something of a sender that has gone is still to be taken off its lane, or to be looked at."""
-        return self._lane is not None and not (self._lane.is_drained() and not self._place)
+        """Whether something of a sender that has closed is still to be taken off its lane, or to be looked at."""
+        return self._has_closed and self._lane is not None and not (self._lane.is_drained() and not self._place)
 
     def close_in_child(self) -> None:
         self._connection.close()

@@ -23,6 +23,7 @@ from ..transport.folders import allowed_users, side_channel
 from ..transport.guard import close_in_child
 from .consignee import Consignees
 from .sidechannel import (
+    CLOSED,
     GONE,
     HELLO,
     LANE,
@@ -280,6 +281,7 @@ class Readers:
             for _, descriptor in reader.unsent:
                 if descriptor is not None:
                     os.close(descriptor)
+            _send(reader.connection, RECORD.pack(CLOSED, 0), None)
             reader.connection.close()
         self._readers.clear()
         self._only = None

@@ -3,7 +3,8 @@
 Who reads begins with HELLO and its name. Then it says words of 8 bytes: the generation of a message that it claims, or
 with RELEASE added, lets go; LEAVE: it claims no more; LISTENS: it takes messages off its lane; NEWS: its receipts have
 something new. Who sends says records: OFFER, with a segment's descriptor beside it, GONE, RECEIPTS, with that of the
-memory for those (``memory.receipts``), or LANE, with that of one end of a lane (``lanes``).
+memory for those (``memory.receipts``), LANE, with that of one end of a lane (``lanes``), or CLOSED: it has closed, and
+what is on the lane is the reader's.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from ..transport.folders import side_channel
 
 __all__ = [
+    "CLOSED",
     "GONE",
     "HELLO",
     "LANE",
@@ -40,7 +42,7 @@ NAME = 8
 RELEASE = LEAVE = 1 << 63  # the generation 0 is none
 LISTENS, NEWS = 2**64 - 1, 2**64 - 2  # nor are there last ones
 RECORD = struct.Struct("<II")
-OFFER, GONE, LANE, RECEIPTS = 1, 2, 3, 4
+OFFER, GONE, LANE, RECEIPTS, CLOSED = 1, 2, 3, 4, 5
 
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: process, user, group
 _UNFINISHED = ".new"
