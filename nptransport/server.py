@@ -14,10 +14,11 @@ from .codec.plan import Plan
 from .errors import DecodeError, Timeout
 from .limits import DEFAULT_LIMITS, Limits
 from .patterns.handling import Answer
-from .patterns.methods import Failure, Method, Methods
+from .patterns.methods import Method, Methods
 from .patterns.receiving import SMALL
 from .patterns.serving import LINGER, MAX_BYTES, MAX_MESSAGES, RETRY, SLICE, Serving
 from .protocol.desk import Task
+from .protocol.failure import Failure
 from .protocol.words import Form
 from .transport.addresses import Addresses
 from .transport.channel import Channel
@@ -149,7 +150,7 @@ class ThreadedServing(Serving):
             try:
                 arguments = (plan.payload(parts),)
             except DecodeError as error:
-                answer = self._fail(task, Failure("DecodeError", str(error), "", {}))
+                answer = self._fail(task, Failure("DecodeError", str(error)))
             else:
                 answer = self._call(task, method, arguments, {})
         self._answer(answer)

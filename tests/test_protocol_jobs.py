@@ -211,8 +211,8 @@ def test_a_task_that_three_workers_died_of_becomes_an_error():
     jobs.client_says(b"c", Word("alive", (1.0,), 0), [], 0, 3.0)
     jobs.tick(3.0)
     failure = [message.failure for message, word in drain(jobs) if word.kind == "error"]
-    assert failure[0]["type"] == "WorkersLost"
-    assert "3 workers died" in failure[0]["text"]
+    assert failure[0].type == "WorkersLost"
+    assert "3 workers died" in failure[0].text
     assert len(jobs) == 0
 
 
@@ -270,4 +270,4 @@ def test_tasks_of_what_nobody_ever_offered_are_refused_after_a_while():
     jobs.worker_ready(b"w", Word("ready", ("w", 1, 1.0), 0), {"a": "a(x)"}, 3.5)
     jobs.tick(3.6)
     failure = next(message.failure for message, word in drain(jobs) if word.kind == "error")
-    assert (failure["type"], failure["methods"]) == ("UnknownMethod", {"a": "a(x)"})
+    assert (failure.type, failure.methods) == ("UnknownMethod", {"a": "a(x)"})

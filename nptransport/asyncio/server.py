@@ -15,9 +15,10 @@ import zmq
 from ..errors import MisuseError, Timeout
 from ..limits import DEFAULT_LIMITS, Limits
 from ..patterns.handling import Answer
-from ..patterns.methods import Failure, Method, Methods, set_current_call
+from ..patterns.methods import Method, Methods, set_current_call
 from ..patterns.serving import LINGER, MAX_BYTES, MAX_MESSAGES, RETRY, SLICE, Serving
 from ..protocol.desk import Task
+from ..protocol.failure import Failure
 from ..transport.addresses import Addresses
 from ..transport.curve import Curve
 from ..transport.steps import LOOK, Need
@@ -88,7 +89,7 @@ class AwaitingServing(Serving):
             self._answer(await self._handle_soon(task))
         except asyncio.CancelledError:
             text = "the server ended before the handler did"
-            self._answer(self._fail(task, Failure("ConnectionClosed", text, "", {})))
+            self._answer(self._fail(task, Failure("ConnectionClosed", text)))
             raise
         finally:
             self._channel.wake()  # there is a place for the next

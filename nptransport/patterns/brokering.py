@@ -20,6 +20,7 @@ from ..errors import AddressError, DecodeError, LimitExceeded, Timeout
 from ..limits import DEFAULT_LIMITS, Limits
 from ..log import warn
 from ..memory.allocator import keep_freed_memory
+from ..protocol.failure import Failure
 from ..protocol.jobs import Jobs, Out
 from ..protocol.statistics import BrokerStatistics
 from ..protocol.words import PREFIX, Reader, Word, Writer
@@ -251,7 +252,7 @@ class Brokering:
         else:
             head = self._writer.about(word.number, "error")
             text = f"there is no {word.fields[0]}; there are {PREFIX}methods and {PREFIX}broker"
-            payload = {"type": "UnknownMethod", "text": text, "traceback": "", "methods": {}}
+            payload = Failure("UnknownMethod", text).payload()
         self._jobs.out.append(Out(False, peer, head, self._encoder.encode(payload)))
 
     def _from_worker(self, peer: bytes, word: Word, frames: Sequence[Any], nbytes: int, now: float) -> None:
@@ -287,7 +288,7 @@ class Brokering:
 
     def _try(self, side: _Side, message: Out) -> bool:
         """Whether that is settled."""
-        frames = message.frames if message.failure is None else self._encoder.encode(message.failure)
+        frames = message.frames if message.failure is None else self._encoder.encode(message.failure.payload())
         sent = side.channel.try_route([message.peer, message.head, *frames])
         if sent is None:
             self._undelivered += 1

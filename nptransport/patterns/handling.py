@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 
 from ..errors import DecodeError, EncodeError
 from ..protocol.desk import Task
+from ..protocol.failure import Failure
 from ..protocol.parcels import Parcel
 from ..protocol.words import PREFIX, Form
 from .exchanging import Exchanging
-from .methods import Failure, Method, Methods, Offering, set_current_call
+from .methods import Method, Methods, Offering, set_current_call
 
 __all__ = ["Answer", "Handling"]
-
-_LONGEST_TEXT = 100_000  # letters of an error
 
 
 class Answer(NamedTuple):
@@ -61,7 +60,7 @@ class Handling(Exchanging, Offering):
             else:
                 arguments = _read_arguments(payload)
         except DecodeError as error:
-            return Failure("DecodeError", str(error), "", {})
+            return Failure("DecodeError", str(error))
         method = self._methods.find(task.method) or self._own_method(task.method)
         if method is None:
             return Failure("UnknownMethod", f"there is no {task.method}; there are:", "", self._methods.signatures)
@@ -102,12 +101,10 @@ class Handling(Exchanging, Offering):
             return Answer(task, "result", self._parcels.pack(result, keep=False))
         except EncodeError as error:
             text = f"the result cannot travel: {error}"
-            return self._fail(task, Failure("EncodeError", text, "", {}))
+            return self._fail(task, Failure("EncodeError", text))
 
     def _fail(self, task: Task, failure: Failure) -> Answer:
-        texts = {name: getattr(failure, name)[:_LONGEST_TEXT] for name in ("type", "text", "traceback")}
-        texts = {name: text.encode("utf-8", "replace").decode() for name, text in texts.items()}
-        return Answer(task, "error", self._parcels.pack({**texts, "methods": failure.methods}, keep=False))
+        return Answer(task, "error", self._parcels.pack(failure.payload(), keep=False))
 
 
 def _read_arguments(payload: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import inspect
-import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -12,7 +11,7 @@ from ..errors import MisuseError
 from ..protocol.desk import Task
 from ..protocol.words import PREFIX
 
-__all__ = ["Call", "Failure", "Method", "Methods", "Offering", "current_call", "is_name", "set_current_call"]
+__all__ = ["Call", "Method", "Methods", "Offering", "current_call", "is_name", "set_current_call"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,29 +43,6 @@ def current_call() -> Call:
             found="no call",
         ) from None
     return Call(f"{task.client.hex()}:{task.number}", task.method, task.attempt)
-
-
-class Failure(NamedTuple):
-    """Why there is no result."""
-
-    type: str
-    text: str
-    traceback: str
-    methods: dict[str, str]
-
-    @classmethod
-    def of(cls, error: BaseException) -> Failure:
-        # The first frame is ours: it says nothing about the handler.
-        trace = error.__traceback__.tb_next if error.__traceback__ is not None else None
-        lines = traceback.format_exception(type(error), error, trace)
-        return cls(type(error).__qualname__, _text(error), "".join(lines), {})
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as another:  # noqa: BLE001 - the error's own __str__ may be at fault
-        return f"(its text cannot be had: {type(another).__name__})"
 
 
 class Method:

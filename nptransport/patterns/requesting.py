@@ -15,6 +15,7 @@ from ..errors import AuthenticationError, ConnectionClosed, DecodeError, EncodeE
 from ..limits import Limits
 from ..log import warn
 from ..protocol.calls import Call, Calls
+from ..protocol.failure import Failure
 from ..protocol.parcels import Parcel
 from ..protocol.statistics import ClientStatistics
 from ..protocol.words import Form, Reader, Word, Writer
@@ -271,7 +272,7 @@ class Requesting(Exchanging):
                 call.result_bytes = nbytes
                 call.end(payload)
                 return
-            refused = _remote_error(call.method, payload)
+            refused = Failure.read(call.method, payload)
             if _is_about_memory(call, refused) and self._ask_again(call):
                 return
             error: BaseException = refused
@@ -307,15 +308,3 @@ def _argument_at(path: str, form: int) -> str:
 def _is_about_memory(call: Call, error: RemoteError) -> bool:
     """Whether a call ended since its arguments, which lie in shared memory, could not be read there."""
     return call.parcel.lot is not None and error.type == DecodeError.__name__ and not error.traceback
-
-
-def _remote_error(method: str, payload: Any) -> RemoteError:
-    """What an answer says that went wrong, or DecodeError."""
-    if isinstance(payload, dict):
-        facts = {name: payload.get(name) for name in ("type", "text", "traceback")}
-        methods = payload.get("methods")
-        if all(isinstance(fact, str) for fact in facts.values()) and isinstance(methods, dict):
-            there = "".join(f"\n  {text}" for text in methods.values()) if facts["type"] == "UnknownMethod" else ""
-            text = f"{method}(): {facts['type']}: {facts['text']}{there}"
-            return RemoteError(text, method=method, **facts, methods=methods)
-    raise DecodeError.of("error", expected="type, text, traceback and methods", found=f"{payload!r:.80}")

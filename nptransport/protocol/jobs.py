@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .failure import Failure
 from .records import Client, Job, Key, Worker
 from .statistics import BrokerStatistics, WorkerState
 from .words import Word, Writer
@@ -29,7 +30,7 @@ class Out(NamedTuple):
     peer: bytes
     head: bytes
     frames: Sequence[Any]
-    failure: dict[str, Any] | None = None
+    failure: Failure | None = None
     """What the payload is to say, where there are no frames for it yet."""
     task: Key | None = None
     """Whose task it is, where it is one for a worker."""
@@ -162,8 +163,7 @@ class Jobs:
     def _has_room(self) -> bool:
         return len(self._jobs) <= self._max_messages * 3 // 4 and self._nbytes <= self._max_bytes * 3 // 4
 
-    def _fail(self, job: Job, kind: str, text: str, methods: Mapping[str, str] | None = None) -> None:
-        failure = {"type": kind, "text": text, "traceback": "", "methods": dict(methods or {})}
+    def _fail(self, job: Job, failure: Failure) -> None:
         head = self._writer.about(job.number, "error")
         self._forget(job)
         self.errors += 1
@@ -316,7 +316,7 @@ class Jobs:
             self._lose(peer, silent=True)
         for job in [job for job in self._doomed.values() if now >= job.verdict]:
             text = f"{_DEATHS} workers died while they worked on it, the last of them {job.last}"
-            self._fail(job, "WorkersLost", text)
+            self._fail(job, Failure("WorkersLost", text))
         self._deal()
         for peer, client in list(self._clients.items()):
             if now - client.heard > _MISSES * client.interval:
@@ -341,7 +341,7 @@ class Jobs:
             for job in list(self._queues[method]):
                 if now - job.arrived > _MISSES * self._interval:
                     text = f"no worker has offered {method}; those here offer:"
-                    self._fail(job, "UnknownMethod", text, self._known)
+                    self._fail(job, Failure("UnknownMethod", text, methods=dict(self._known)))
 
     def rest(self, now: float) -> None:
         """This process stood still; nobody else is to be blamed for the silence."""
