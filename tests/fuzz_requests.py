@@ -10,8 +10,9 @@ from fuzz_invariant import Frames, Violation, refused, timed
 import nptransport as npt
 from nptransport.protocol.calls import Call, Calls
 from nptransport.protocol.desk import Desk, Task
-from nptransport.protocol.jobs import Jobs, Out
+from nptransport.protocol.jobs import Jobs
 from nptransport.protocol.parcels import Parcel
+from nptransport.protocol.records import Out
 from nptransport.protocol.words import Reader, Word, Writer
 
 PEERS = (b"a", b"b", b"c")

@@ -158,7 +158,7 @@ class Books(RuleBasedStateMachine):
     def the_books_add_up(self):
         jobs = self.jobs
         statistics = jobs.statistics(0, 0)
-        assert statistics.waiting == sum(map(len, jobs._queues.values())) + len(jobs._doomed) >= 0
+        assert statistics.waiting == sum(job.worker is None for job in jobs._jobs.values())
         assert statistics.nbytes == sum(job.nbytes for job in jobs._jobs.values())
         ended = statistics.results + statistics.errors + statistics.cancelled + statistics.abandoned
         assert statistics.tasks == ended + statistics.waiting + statistics.running
@@ -169,7 +169,7 @@ class Books(RuleBasedStateMachine):
         for worker in self.jobs._workers.values():
             overdue = self.now - worker.heard > 1.5 * INTERVAL
             if not worker.leaving and len(worker.running) < worker.slots and not overdue:
-                assert not set(self.jobs._queues) & set(worker.methods)
+                assert not set(self.jobs._queues.by_method) & set(worker.methods)
 
     def teardown(self):
         """Good workers come, everybody speaks: then everything ends."""

@@ -21,7 +21,8 @@ from ..limits import DEFAULT_LIMITS, Limits
 from ..log import warn
 from ..memory.allocator import keep_freed_memory
 from ..protocol.failure import Failure
-from ..protocol.jobs import Jobs, Out
+from ..protocol.jobs import Jobs
+from ..protocol.records import Out
 from ..protocol.statistics import BrokerStatistics
 from ..protocol.words import PREFIX, Reader, Word, Writer
 from ..transport.addresses import Addresses

@@ -8,32 +8,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from .failure import Failure
-from .records import Client, Job, Key, Worker
-from .statistics import BrokerStatistics, WorkerState
+from .queues import TaskQueues
+from .records import Client, Job, Key, Out, Worker
+from .statistics import BrokerStatistics
 from .words import Word, Writer
 
-__all__ = ["Jobs", "Out"]
+__all__ = ["Jobs"]
 
 _MISSES = 3  # intervals of silence after which a worker, or a client with tasks, is taken for dead
 _REMEMBERED = 4096
 _DEATHS = 3  # workers that a task may take with it
 _OVERDUE = 1.5  # intervals of silence after which a worker, which speaks twice in each, is given nothing more
-
-
-class Out(NamedTuple):
-    """A message to be sent."""
-
-    to_worker: bool
-    peer: bytes
-    head: bytes
-    frames: Sequence[Any]
-    failure: Failure | None = None
-    """What the payload is to say, where there are no frames for it yet."""
-    task: Key | None = None
-    """Whose task it is, where it is one for a worker."""
 
 
 class Jobs:
@@ -53,9 +41,8 @@ class Jobs:
         self.draining = False
         """Whether no more tasks are taken."""
         self._jobs: dict[Key, Job] = {}
-        self._queues: dict[str, deque[Job]] = {}
+        self._queues = TaskQueues()
         self._doomed: dict[Key, Job] = {}  # that wait for their verdict
-        self._waiting = 0
         self._nbytes = 0
         self._workers: dict[bytes, Worker] = {}
         self._clients: dict[bytes, Client] = {}
@@ -115,16 +102,7 @@ class Jobs:
         self._jobs[peer, word.number] = client.jobs[word.number] = job
         self._nbytes += nbytes
         self.begun += 1
-        self._enqueue(job)
-
-    def _enqueue(self, job: Job, *, first: bool = False) -> None:
-        job.worker = None
-        queue = self._queues.setdefault(job.method, deque())
-        if first:
-            queue.appendleft(job)
-        else:
-            queue.append(job)
-        self._waiting += 1
+        self._queues.put(job)
 
     def client_gone(self, peer: bytes) -> None:
         """Nobody waits for its tasks any more."""
@@ -147,13 +125,8 @@ class Jobs:
         if client is not None:
             client.jobs.pop(job.number, None)
         self._nbytes -= job.nbytes
-        if job.worker is None:
-            self._waiting -= 1
-            if self._doomed.pop((job.client, job.number), None) is None:
-                queue = self._queues[job.method]
-                queue.remove(job)
-                if not queue:
-                    del self._queues[job.method]
+        if job.worker is None and self._doomed.pop((job.client, job.number), None) is None:
+            self._queues.remove(job)
         if not self.draining and self._has_room():
             for peer, each in self._clients.items():
                 if each.refused:
@@ -209,7 +182,7 @@ class Jobs:
             self.late += word.kind != "returned"
             return
         if word.kind == "returned":
-            self._enqueue(job, first=True)
+            self._queues.put(job, first=True)
             return
         done = word.kind == "done"
         self._send(False, client, self._writer.about(word.number, "result" if done else "error"), frames)
@@ -232,7 +205,7 @@ class Jobs:
         job = self._jobs.get(task) if task is not None else None
         if worker is not None and job is not None and job.worker == peer:
             del worker.running[job.client, job.number]
-            self._enqueue(job, first=True)
+            self._queues.put(job, first=True)
         self.worker_gone(peer)
 
     def _lose(self, peer: bytes, *, gone: bool = False, silent: bool = False) -> None:
@@ -250,14 +223,13 @@ class Jobs:
                 self._doom(job, worker.name)
             else:
                 self.redelivered += 1
-                self._enqueue(job, first=True)
+                self._queues.put(job, first=True)
 
     def _doom(self, job: Job, last: str) -> None:
         """It may have killed too many. But who has only lost a connection will be back soon."""
         job.worker, job.last = None, last
         job.verdict = self._now + _MISSES * self._interval
         self._doomed[job.client, job.number] = job
-        self._waiting += 1
 
     def _acquit(self, peer: bytes) -> None:
         """It lives: what it was working on when its connection ended did not kill it."""
@@ -266,21 +238,20 @@ class Jobs:
         for key, job in list(self._doomed.items()):
             if job.deaths < _DEATHS:
                 del self._doomed[key]
-                self._waiting -= 1
                 self.redelivered += 1
-                self._enqueue(job, first=True)
+                self._queues.put(job, first=True)
 
     # Who gets what
 
     def _deal(self) -> None:
         """Give workers what they have slots for, one each in turn; who has waited longest is first."""
         given = True
-        while given and self._queues:
+        while given and self._queues.by_method:
             given = False
             for peer, worker in list(self._workers.items()):
                 if worker.leaving or len(worker.running) >= worker.slots or self._is_overdue(worker):
                     continue
-                job = self._next_for(worker)
+                job = self._queues.take(worker.methods)
                 if job is not None:
                     self._give(peer, worker, job)
                     given = True
@@ -289,16 +260,7 @@ class Jobs:
         """Whether it may be behind a network that has ended for many: each task would be lost with it once more."""
         return self._now - worker.heard > _OVERDUE * worker.interval
 
-    def _next_for(self, worker: Worker) -> Job | None:
-        queues = [queue for name, queue in self._queues.items() if name in worker.methods]
-        return min((queue[0] for queue in queues), key=lambda job: job.arrived) if queues else None
-
     def _give(self, peer: bytes, worker: Worker, job: Job) -> None:
-        queue = self._queues[job.method]
-        queue.popleft()
-        if not queue:
-            del self._queues[job.method]
-        self._waiting -= 1
         job.worker = peer
         job.attempt += 1
         worker.running[job.client, job.number] = job.attempt
@@ -337,11 +299,10 @@ class Jobs:
 
     def _refuse_unknown(self, now: float) -> None:
         """Tasks of methods that nobody has ever offered; who does may only just be starting."""
-        for method in [name for name in self._queues if name not in self._known]:
-            for job in list(self._queues[method]):
-                if now - job.arrived > _MISSES * self._interval:
-                    text = f"no worker has offered {method}; those here offer:"
-                    self._fail(job, Failure("UnknownMethod", text, methods=dict(self._known)))
+        for job in self._queues.unknown(self._known):
+            if now - job.arrived > _MISSES * self._interval:
+                text = f"no worker has offered {job.method}; those here offer:"
+                self._fail(job, Failure("UnknownMethod", text, methods=dict(self._known)))
 
     def rest(self, now: float) -> None:
         """This process stood still; nobody else is to be blamed for the silence."""
@@ -361,24 +322,13 @@ class Jobs:
         return {name: text for worker in self._workers.values() for name, text in worker.methods.items()}
 
     def statistics(self, malformed: int, undelivered: int) -> BrokerStatistics:
-        workers = {
-            peer.hex()[2:14]: WorkerState(
-                name=worker.name,
-                methods=tuple(sorted(worker.methods)),
-                slots=worker.slots,
-                busy=len(worker.running),
-                done=worker.done,
-                failed=worker.failed,
-                leaving=worker.leaving,
-            )
-            for peer, worker in self._workers.items()
-        }
+        waiting = len(self._queues) + len(self._doomed)
         return BrokerStatistics(
             tasks=self.begun,
             results=self.results,
             errors=self.errors,
-            waiting=self._waiting,
-            running=len(self._jobs) - self._waiting,
+            waiting=waiting,
+            running=len(self._jobs) - waiting,
             nbytes=self._nbytes,
             redelivered=self.redelivered,
             late=self.late,
@@ -389,6 +339,6 @@ class Jobs:
             undelivered=undelivered,
             malformed=malformed,
             lost_workers=self.lost_workers,
-            workers=workers,
+            workers={peer.hex()[2:14]: worker.state() for peer, worker in self._workers.items()},
             clients=len(self._clients),
         )

@@ -1,11 +1,14 @@
-"""What a broker's books hold of each task, worker and client."""
+"""What a broker's books hold of each task, worker, client and message to be sent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["Client", "Job", "Key", "Worker"]
+from .failure import Failure
+from .statistics import WorkerState
+
+__all__ = ["Client", "Job", "Key", "Out", "Worker"]
 
 Key = tuple[bytes, int]
 """A task: the client, and the number that it gave the call."""
@@ -46,6 +49,17 @@ class Worker:
         self.leaving = False
         self.done = self.failed = 0
 
+    def state(self) -> WorkerState:
+        return WorkerState(
+            name=self.name,
+            methods=tuple(sorted(self.methods)),
+            slots=self.slots,
+            busy=len(self.running),
+            done=self.done,
+            failed=self.failed,
+            leaving=self.leaving,
+        )
+
 
 class Client:
     """One that has called."""
@@ -54,3 +68,16 @@ class Client:
         self.heard, self.interval = now, interval
         self.jobs: dict[int, Job] = {}
         self.refused = False
+
+
+class Out(NamedTuple):
+    """A message to be sent."""
+
+    to_worker: bool
+    peer: bytes
+    head: bytes
+    frames: Sequence[Any]
+    failure: Failure | None = None
+    """What the payload is to say, where there are no frames for it yet."""
+    task: Key | None = None
+    """Whose task it is, where it is one for a worker."""
