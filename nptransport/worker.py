@@ -10,8 +10,8 @@ import zmq
 from .limits import DEFAULT_LIMITS, Limits
 from .patterns.methods import Methods
 from .patterns.serving import LINGER, MAX_BYTES, MAX_MESSAGES
+from .patterns.threaded import ThreadedServing
 from .patterns.working import INTERVAL, Working
-from .server import ThreadedServing
 from .transport.addresses import Addresses
 from .transport.channel import Channel
 from .transport.curve import Curve

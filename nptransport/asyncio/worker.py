@@ -14,7 +14,7 @@ from ..patterns.working import INTERVAL, Working
 from ..transport.addresses import Addresses
 from ..transport.curve import Curve
 from .channel import Channel
-from .server import AwaitingServing
+from .serving import AwaitingServing
 
 __all__ = ["Worker"]
 
