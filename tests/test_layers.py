@@ -40,7 +40,7 @@ OUTSIDE = {"numpy", "msgpack", "zmq"}
 SOCKETS = {"sockets"} | {
     f"transport.{name}" for name in ("channel", "link", "parts", "connections", "curve", "doorkeeper")
 }
-NAME_THEIR_SOCKET = {
+NAME_THEIR_SOCKET = {"patterns.brokerside"} | {
     f"patterns.{name}ing"
     for name in (
         *("produc", "consum", "broadcast", "publish", "listen", "subscrib"),

@@ -17,7 +17,8 @@ from ..transport.curve import Curve
 from ..transport.ending import close_at_end
 from ..transport.service import Service, weakly
 from ..transport.steps import Need, Steps
-from .distributing import Distributor, Repertoire
+from .announcing import Repertoire
+from .distributing import Distributor
 
 __all__ = ["LINGER", "MAX_BYTES", "MAX_MESSAGES", "Broadcasting"]
 

@@ -32,6 +32,7 @@ from ..transport.curve import Curve
 from ..transport.ending import close_at_end
 from ..transport.service import Service
 from ..transport.steps import STOOD_STILL, Need, Steps
+from .brokerside import Side
 
 __all__ = ["Brokering"]
 
@@ -39,54 +40,8 @@ MAX_MESSAGES = 10_000
 MAX_BYTES = 2**30
 INTERVAL = 1.0
 LINGER = 5.0
-_HIGH_WATER = 1000
 _BATCH = 64  # messages of one side between two looks at the other
 _LARGE = 32 * 1024
-_OPTIONS: dict[int, Any] = {zmq.ROUTER_MANDATORY: 1, zmq.ROUTER_HANDOVER: 1, zmq.RECONNECT_IVL_MAX: 1000}
-
-
-class _Side:
-    """One of the two sockets: who is behind which connection, and what waits for whom."""
-
-    def __init__(
-        self, bind: Addresses, limits: Limits, context: zmq.Context[Any] | None, security: Curve | None
-    ) -> None:
-        self.channel = Channel(
-            zmq.ROUTER,
-            bind,
-            None,
-            max_messages=_HIGH_WATER,
-            max_part_bytes=limits.max_total_bytes,
-            options=_OPTIONS,
-            context=context,
-            security=security,
-        )
-        self.channel.connections.departed = []
-        self._peers: dict[int, bytes] = {}
-        self._connections: dict[bytes, int] = {}
-        self.backlog: dict[bytes, deque[Out]] = {}
-
-    def departed(self) -> list[bytes]:
-        """Who has left since this was asked last."""
-        connections = self.channel.connections
-        connections.refresh()
-        ended, connections.departed = connections.departed or [], []
-        peers = []
-        for connection in ended:
-            peer = self._peers.pop(connection, None)
-            if peer is not None and self._connections.get(peer) == connection:
-                del self._connections[peer]
-                self.backlog.pop(peer, None)
-                peers.append(peer)
-        return peers
-
-    def is_new(self, peer: bytes, connection: int | None) -> bool:
-        """Whether ``peer`` was not known to be at that connection."""
-        return connection is not None and self._connections.get(peer) != connection
-
-    def place(self, peer: bytes, connection: int) -> None:
-        self._peers[connection] = peer
-        self._connections[peer] = connection
 
 
 class Brokering:
@@ -117,11 +72,11 @@ class Brokering:
         self._jobs = Jobs(os.urandom(8).hex(), interval, max_messages, max_bytes, time.monotonic())
         self._reader, self._writer = Reader(), Writer()
         self._encoder, self._decoder = Encoder(limits), BareDecoder(limits)
-        self._malformed = self._undelivered = 0
+        self._malformed = 0
         self._ticked = time.monotonic()
-        self._clients = _Side(frontend, limits, context, frontend_security or security)
+        self._clients = Side(frontend, self._jobs, limits, context, frontend_security or security)
         try:
-            self._workers = _Side(backend, limits, context, backend_security or security)
+            self._workers = Side(backend, self._jobs, limits, context, backend_security or security)
         except BaseException:
             self._clients.channel.destroy()
             raise
@@ -160,7 +115,8 @@ class Brokering:
         connections = [side.channel.connections for side in (self._clients, self._workers)]
         for each in connections:
             each.refresh()
-        return replace(self._jobs.statistics(self._malformed, self._undelivered), **refused(*connections))
+        undelivered = self._clients.undelivered + self._workers.undelivered
+        return replace(self._jobs.statistics(self._malformed, undelivered), **refused(*connections))
 
     def _on_error(self) -> None:
         self._ended.set()  # whoever serves hears of it
@@ -195,7 +151,7 @@ class Brokering:
         for peer in self._clients.departed():
             self._jobs.client_gone(peer)
 
-    def _move(self, side: _Side, take: Any) -> bool:
+    def _move(self, side: Side, take: Any) -> bool:
         """Take some messages of one side; whether there may be more."""
         channel = side.channel
         for _ in range(_BATCH):
@@ -273,32 +229,15 @@ class Brokering:
     def _hand_out(self) -> None:
         out = self._jobs.out
         for side in (self._clients, self._workers):
-            for peer in list(side.backlog):
-                waiting = side.backlog[peer]
-                while waiting and self._try(side, waiting[0]):
-                    waiting.popleft()
-                if not waiting:
-                    side.backlog.pop(peer, None)
+            if side.backlog:
+                side.catch_up()
         while out:
             message = out.popleft()
             side = self._workers if message.to_worker else self._clients
             if message.peer in side.backlog:
                 side.backlog[message.peer].append(message)
-            elif not self._try(side, message):
+            elif not side.try_send(message):
                 side.backlog[message.peer] = deque([message])
-
-    def _try(self, side: _Side, message: Out) -> bool:
-        """Whether that is settled."""
-        frames = message.frames if message.failure is None else self._encoder.encode(message.failure.payload())
-        sent = side.channel.try_route([message.peer, message.head, *frames])
-        if sent is None:
-            self._undelivered += 1
-            if message.to_worker:
-                self._jobs.worker_unreachable(message.peer, message.task)
-            else:
-                self._jobs.client_gone(message.peer)
-            return True
-        return sent
 
     # The end
 

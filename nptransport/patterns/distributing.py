@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -13,35 +13,16 @@ from ..protocol.audience import PATIENCE, PATIENCE_EARNED, Audience, Outlet, Rou
 from ..protocol.copies import begin, parts_of
 from ..protocol.program import Parcel
 from ..protocol.statistics import SubscriberState
-from ..protocol.tags import Mode, Position, Word
+from ..protocol.tags import Mode
 from ..shm.lending import Lender
 from ..transport.channel import Channel
 from ..transport.steps import wait_for
+from .announcing import Announcer, Repertoire
 
-__all__ = ["BEAT", "Distributor", "Repertoire"]
+__all__ = ["Distributor"]
 
-BEAT = 0.5  # seconds between two words to a subscriber, which takes three times that in silence for a dead connection
 # Up to here a copy into a message of libzmq's own costs less than lending it a buffer and hearing of its return.
 _SMALL = 32 * 1024
-_POSITIONS = 500  # in one word
-_GREETED = 4096  # remembered
-
-
-class Repertoire(Protocol):
-    """What there is to be heard."""
-
-    @property
-    def speaker(self) -> str:
-        """Unique to the life of the publisher or proxy."""
-
-    def under(self, prefix: bytes) -> Iterable[bytes]:
-        """The topics that begin with ``prefix``."""
-
-    def positions(self, topic: bytes) -> Iterable[Position]:
-        """Where the streams on ``topic`` stand."""
-
-    def retained(self, topic: bytes) -> Iterable[Parcel]:
-        """What somebody who comes to ``topic`` now is to get at once."""
 
 
 class Distributor:
@@ -73,8 +54,7 @@ class Distributor:
         self._on_return = self.audience.plain.waiting.on_end = on_return
         self._channel = channel
         self._repertoire = repertoire
-        self._beaten = 0.0
-        self._greeted: dict[tuple[bytes, bytes], None] = {}  # who came once, and may come again on another connection
+        self.announcer = Announcer(channel, self.audience, repertoire)
         self.anyone_behind = False
         """Whether something is kept for somebody until there is room."""
 
@@ -115,12 +95,7 @@ class Distributor:
         for topic in topics:
             for parcel in self._repertoire.retained(topic):
                 self.offer(outlet, outlet.copy_tag + topic, parcel)
-        outlet.untold.update(topics)  # behind what is retained: messages before a position are not waited for
-        newcomer = (outlet.number, prefix) not in self._greeted
-        self._greeted[outlet.number, prefix] = None
-        if len(self._greeted) > _GREETED:
-            del self._greeted[next(iter(self._greeted))]
-        self._tell(outlet, newcomer=newcomer)
+        self.announcer.greet(outlet, prefix, topics)  # last: messages before a position are not waited for
 
     # Messages
 
@@ -271,12 +246,6 @@ class Distributor:
             del outlet.behind[topic]
             outlet.sent += 1
 
-    def announce(self, route: Route) -> None:
-        """Those whom ``route`` leads to are to hear where its streams stand, though no message came."""
-        self.audience.direct(route)
-        for outlet in route.outlets:
-            outlet.untold.add(route.name)
-
     def waiting(self) -> int:
         """Messages, at the least one, that are not known to have left."""
         outlets = self.audience.outlets.values()
@@ -298,7 +267,7 @@ class Distributor:
             if outlet.number or outlet.prefixes
         }
 
-    # Words
+    # Time, and the end
 
     def work(self, now: float) -> None:
         """What has to be done from time to time: notices, what was kept for want of room, and a word to everybody."""
@@ -310,11 +279,8 @@ class Distributor:
             self.anyone_behind = any(outlet.behind for outlet in self.audience.outlets.values())
             if self.lender is not None and not self.anyone_behind:
                 self.lender.attend(False)
-        if now - self._beaten >= BEAT:
-            self._beaten = now
-            for outlet in self.audience.outlets.values():
-                if outlet.untold or None not in outlet.connections:  # within a process nobody falls silent
-                    self._tell(outlet, always=True)
+        if now >= self.announcer.due:
+            self.announcer.beat(now)
 
     def part(self) -> bool:
         """The last word to everybody: where each stream ends. False while somebody has no room for it, or is still to
@@ -322,32 +288,9 @@ class Distributor:
         self.attend()
         for outlet in self.audience.outlets.values():
             self._catch_up(outlet)
-            if outlet.behind or outlet.parted:
-                continue
-            for prefix in outlet.prefixes:
-                outlet.untold.update(self._repertoire.under(prefix))
-            outlet.parted = self._tell(outlet, always=True, interval=0)
+            if not outlet.behind and not outlet.parted:
+                self.announcer.part(outlet)
         return all(outlet.parted for outlet in self.audience.outlets.values())
-
-    def _tell(self, outlet: Outlet, *, always: bool = False, newcomer: bool = False, interval: float = BEAT) -> bool:
-        """Say where the streams stand of which ``outlet`` has yet to hear; False if there is no room for that.
-
-        ``newcomer``: streams that it knows nothing of begin here, for it.
-        """
-        topics = [topic for topic in outlet.untold if topic not in outlet.behind]
-        for positions in self._chunks(topics) if topics or not always else [[]]:
-            if newcomer:
-                positions = [position._replace(first=position.following) for position in positions]
-            word = Word(self._repertoire.speaker, interval, positions)
-            if not self._channel.try_send([outlet.self_tag, word.pack()]):
-                return False
-        outlet.untold.difference_update(topics)
-        return True
-
-    def _chunks(self, topics: list[bytes]) -> Iterator[list[Position]]:
-        positions = [position for topic in topics for position in self._repertoire.positions(topic)]
-        for start in range(0, max(len(positions), 1), _POSITIONS):
-            yield positions[start : start + _POSITIONS]
 
 
 def _views(outlet: Outlet, parts: list[Any]) -> list[Any]:

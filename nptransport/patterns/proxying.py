@@ -157,7 +157,7 @@ class Proxying(Broadcasting, Listening):
         for source, topic, following, began in word.positions:
             line = self._relay.line(check_topic(topic))
             if line.note(source, following, began):
-                self._distributor.announce(line)
+                self._distributor.announcer.announce(line)
 
     def _pass_on(self, topic: str, metadata: bytes, buffer: bytes | None) -> None:
         relay = self._relay
