@@ -26,8 +26,9 @@ from hostile import HEAD, pack
 import nptransport as npt
 from nptransport.codec.decoder import Decoder
 from nptransport.protocol import copies
-from nptransport.protocol.audience import Audience, Route
+from nptransport.protocol.audience import Audience
 from nptransport.protocol.ledger import Ledger
+from nptransport.protocol.outlets import Route
 from nptransport.protocol.relay import Relay
 from nptransport.protocol.speakers import Speakers
 from nptransport.protocol.tags import Kind, Mode, Position, Word, is_tagged, read_tag, self_tag, tag

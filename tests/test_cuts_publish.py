@@ -21,7 +21,7 @@ from test_cuts import BAD, LARGEST, PART, PAYLOADS, U1, numbered, small_parts  #
 import nptransport as npt
 from nptransport.memory.leases import Leases
 from nptransport.patterns.distributing import _views
-from nptransport.protocol.audience import Outlet
+from nptransport.protocol.outlets import Outlet
 
 ARRAY = numbered(3 * LARGEST)  # ten parts
 

@@ -578,14 +578,14 @@ def test_somebody_comes_while_it_closes(keys, monkeypatch):
         producer.send(np.array(1))
         assert consumer.recv(timeout=PATIENCE) == 1
         wait_until(lambda: consumer.statistics().connections)
-        live, shut, others = consumer._channel.connections._live, connections_module._shut, iter(range(10**6, 10**7))
+        live, shut, others = consumer._channel.connections._live, connections_module.shut, iter(range(10**6, 10**7))
 
         def meanwhile(descriptor, *, both):
             live[next(others)] = next(iter(live.values()))
             return shut(descriptor, both=both)
 
         with monkeypatch.context() as patched:
-            patched.setattr(connections_module, "_shut", meanwhile)
+            patched.setattr(connections_module, "shut", meanwhile)
             assert consumer._channel.connections.end_ours() == 1
         live.pop(10**6)
         consumer.close()

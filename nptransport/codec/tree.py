@@ -24,6 +24,7 @@ from ..errors import DecodeError, EncodeError
 from ..limits import Limits
 from . import packing
 from .arrays import Buffer, Layout, as_array, describe_array
+from .masked import fill_value_of, lift_masked, mask_of
 from .values import checked, lift_datetime, lift_scalar, lower_datetime, lower_scalar
 
 __all__ = ["Lowering", "Text", "lift", "read_layout"]
@@ -148,33 +149,13 @@ class Lowering:
 
     def _masked(self, value: np.ma.MaskedArray[Any, Any]) -> _Tagged:
         data = self._array(np.ma.getdata(value))
-        mask, lowered = np.ma.getmask(value), None
-        if mask is not np.ma.nomask:  # of other fields where those of the data were renamed, or some were taken out
-            lowered = self._array(np.asarray(mask).astype(np.ma.make_mask_descr(value.dtype), copy=False))
-        return _Tagged({_MASKED: [data, lowered, self._fill_value(value), bool(value.hardmask)]})
-
-    def _fill_value(self, value: np.ma.MaskedArray[Any, Any]) -> Any:
-        # Not value.fill_value: that makes up a default where none was set, and fails for dtypes that cannot hold it.
-        fill = getattr(value, "_fill_value", None)
-        if fill is None:
-            return None
-        if value.dtype.kind == "T":
-            text = np.asarray(fill).item()
-            # NumPy 2.2 has a default there, and lets nobody set any.
-            return None if text == np.ma.default_fill_value(value.dtype) else self.lower(text, 1)
-        found: np.ndarray[Any, Any] = np.asarray(fill)
-        try:
-            if (
-                found.dtype != value.dtype
-                and found.dtype.names is None
-                and not found.ndim
-                and found == np.ma.default_fill_value(value.dtype)
-            ):
-                return None  # NumPy's own, which the dtype may not hold
-            scalar: Any = np.asarray(found, value.dtype)[()]
-        except (TypeError, ValueError, RuntimeWarning):
-            return None
-        return _Tagged({_SCALAR: lower_scalar(scalar, self._limits)})
+        mask = mask_of(value)
+        lowered_mask = None if mask is None else self._array(mask)
+        fill = fill_value_of(value)
+        if fill is not None:
+            is_text = value.dtype.kind == "T"
+            fill = self.lower(fill, 1) if is_text else _Tagged({_SCALAR: lower_scalar(fill, self._limits)})
+        return _Tagged({_MASKED: [data, lowered_mask, fill, bool(value.hardmask)]})
 
     def _array(self, array: np.ndarray[Any, Any]) -> msgpack.ExtType:
         return self._part(*describe_array(array, self._limits, self._nbytes))
@@ -295,29 +276,10 @@ def _lift_int(value: Any, limits: Limits) -> int:
     return int.from_bytes(checked(value, bytes, "whole number"), "big", signed=True)
 
 
-def _lift_masked(value: Any, limits: Limits) -> np.ma.MaskedArray[Any, Any]:
-    data, mask, fill, hard = checked(value, list, "masked array", 4)
-    checked(data, np.ndarray, "masked array")
-    if mask is not None:
-        checked(mask, np.ndarray, "mask")
-        if mask.shape != data.shape or mask.dtype != np.ma.make_mask_descr(data.dtype):
-            raise DecodeError.of("mask", expected=f"bool {list(data.shape)}", found=f"{mask.dtype} {list(mask.shape)}")
-    if fill is not None and not (data.dtype.kind == "T" and type(fill) in (str, float)):
-        checked(fill, np.generic, "fill value")
-        if data.dtype.isbuiltin == 2:  # ml_dtypes converts scalars as if all were in the machine's byte order
-            fill = np.asarray(fill).astype(data.dtype)
-    return np.ma.MaskedArray(
-        data,
-        mask=np.ma.nomask if mask is None else mask,
-        fill_value=fill,
-        hard_mask=checked(hard, bool, "hard mask"),
-    )
-
-
 _LIFTS: dict[msgpack.ExtType, tuple[str, Callable[[Any, Limits], Any]]] = {
     _TUPLE: ("tuple", _lift_tuple),
     _INT: ("whole number", _lift_int),
     _DATETIME: ("datetime", lift_datetime),
     _SCALAR: ("scalar", lift_scalar),
-    _MASKED: ("masked array", _lift_masked),
+    _MASKED: ("masked array", lift_masked),
 }

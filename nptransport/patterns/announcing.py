@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from ..protocol.audience import Audience, Outlet, Route
+from ..protocol.audience import Audience
+from ..protocol.outlets import Outlet, Route
 from ..protocol.program import Parcel
 from ..protocol.tags import Position, Word
 from ..transport.channel import Channel

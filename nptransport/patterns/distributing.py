@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..memory.leases import Leases
-from ..protocol.audience import PATIENCE, PATIENCE_EARNED, Audience, Outlet, Route
+from ..protocol.audience import Audience
 from ..protocol.copies import begin, parts_of
+from ..protocol.outlets import PATIENCE, PATIENCE_EARNED, Outlet, Route
 from ..protocol.program import Parcel
 from ..protocol.statistics import SubscriberState
 from ..protocol.tags import Mode

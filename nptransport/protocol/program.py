@@ -14,8 +14,8 @@ from ..codec.envelope import EnvelopeWriter
 from ..codec.metadata import ALONE, write_topic
 from ..errors import EncodeError
 from ..limits import Limits
-from .audience import Route
 from .loan import check_loan
+from .outlets import Route
 from .tags import LONGEST, Position
 
 __all__ = ["Parcel", "Program", "Topic", "check_topic"]

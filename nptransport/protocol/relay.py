@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from .audience import Route
+from .outlets import Route
 from .program import Parcel
 from .tags import Position
 

@@ -21,8 +21,18 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class EndpointStatistics:
+    """What each endpoint tells."""
+
+    refused: int = 0
+    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    """The same, by why."""
+
+
 @dataclass(frozen=True)
-class ProducerStatistics:
+class ProducerStatistics(EndpointStatistics):
     """What a producer has done so far."""
 
     messages: int
@@ -36,14 +46,10 @@ class ProducerStatistics:
     disconnects: int
     """Connections that ended before this endpoint was closed. What was on its way to that consumer may be lost; a
     consumer that sees all of a source's messages counts how many."""
-    refused: int = 0
-    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
-    refusals: Mapping[str, int] = field(default_factory=dict)
-    """The same, by why."""
 
 
 @dataclass(frozen=True)
-class ConsumerStatistics:
+class ConsumerStatistics(EndpointStatistics):
     """What a consumer has seen so far."""
 
     messages: int
@@ -59,10 +65,6 @@ class ConsumerStatistics:
     """Producers connected now."""
     disconnects: int
     """Connections that ended before this endpoint was closed."""
-    refused: int = 0
-    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
-    refusals: Mapping[str, int] = field(default_factory=dict)
-    """The same, by why."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class SubscriberState:
 
 
 @dataclass(frozen=True)
-class PublisherStatistics:
+class PublisherStatistics(EndpointStatistics):
     """What a publisher has done so far."""
 
     messages: int
@@ -111,14 +113,10 @@ class PublisherStatistics:
     """Connections now."""
     disconnects: int
     """Connections that ended before this endpoint was closed."""
-    refused: int = 0
-    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
-    refusals: Mapping[str, int] = field(default_factory=dict)
-    """The same, by why."""
 
 
 @dataclass(frozen=True)
-class ProxyStatistics:
+class ProxyStatistics(EndpointStatistics):
     """What a proxy has done so far."""
 
     messages: int
@@ -141,14 +139,10 @@ class ProxyStatistics:
     """As in :class:`PublisherStatistics`."""
     publishers: int
     """Publishers connected now."""
-    refused: int = 0
-    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
-    refusals: Mapping[str, int] = field(default_factory=dict)
-    """The same, by why."""
 
 
 @dataclass(frozen=True)
-class SubscriberStatistics:
+class SubscriberStatistics(EndpointStatistics):
     """What a subscriber has seen so far. ``received + skipped + stale + missed`` is what was sent, for each stream."""
 
     received: int
@@ -171,14 +165,10 @@ class SubscriberStatistics:
     """Publishers and proxies connected now."""
     disconnects: int
     """Connections that ended before this endpoint was closed."""
-    refused: int = 0
-    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
-    refusals: Mapping[str, int] = field(default_factory=dict)
-    """The same, by why."""
 
 
 @dataclass(frozen=True)
-class ClientStatistics:
+class ClientStatistics(EndpointStatistics):
     """What a client has done so far. Every call that was begun is outstanding, or has ended in one of four ways."""
 
     calls: int
@@ -208,14 +198,10 @@ class ClientStatistics:
     """Connections that ended before this endpoint was closed."""
     unshared: int = 0
     """Over ``shm://``: large arguments that went through the socket, as all shared memory was on loan."""
-    refused: int = 0
-    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
-    refusals: Mapping[str, int] = field(default_factory=dict)
-    """The same, by why."""
 
 
 @dataclass(frozen=True)
-class ServerStatistics:
+class ServerStatistics(EndpointStatistics):
     """What a server, or a worker, has done so far."""
 
     results: int
@@ -240,10 +226,6 @@ class ServerStatistics:
     """Connections that ended before this endpoint was closed."""
     unshared: int = 0
     """Over ``shm://``: large results that went through the socket, as all shared memory was on loan."""
-    refused: int = 0
-    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
-    refusals: Mapping[str, int] = field(default_factory=dict)
-    """The same, by why."""
 
 
 @dataclass(frozen=True)
@@ -267,7 +249,7 @@ class WorkerState:
 
 
 @dataclass(frozen=True)
-class BrokerStatistics:
+class BrokerStatistics(EndpointStatistics):
     """What a broker has done so far. Each task that was taken waits, runs, or has ended in one of four ways."""
 
     tasks: int
@@ -304,7 +286,3 @@ class BrokerStatistics:
     """Those that are there, by number."""
     clients: int
     """Clients that have or had tasks here, and are there."""
-    refused: int = 0
-    """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
-    refusals: Mapping[str, int] = field(default_factory=dict)
-    """The same, by why."""

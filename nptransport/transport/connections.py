@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import struct
@@ -15,11 +14,12 @@ from typing import TypedDict
 
 import zmq
 
+from .kernel import process_behind, running_threads, shut, unread_bytes
+
 __all__ = ["Connections", "refused"]
 
 _OPENED = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
 _EVENT = struct.Struct("=Hi")  # of zmq_socket_monitor: the event, and for these three the file descriptor
-_PROCESS = struct.Struct("=i")  # the first of struct ucred
 _GREETED = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _NOT_GREETED = (
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -211,20 +211,8 @@ class Connections:
         return [(why, count) for why, count in since.items() if why != _NOT_ALLOWED]
 
     def unread_bytes(self) -> int:
-        """Bytes that this system still keeps for the other sides; 0 where it cannot tell.
-
-        Those that the peer has not read, on a Unix socket; those that its system has not acknowledged, over TCP.
-        """
-        if not sys.platform.startswith("linux"):
-            return 0
-        import fcntl
-        import termios
-
-        unread = 0
-        for descriptor in list(self._live):  # a doorkeeper may read of others meanwhile
-            with contextlib.suppress(OSError):  # gone this moment
-                unread += struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))[0]
-        return unread
+        """Bytes that this system still keeps for the other sides; 0 where it cannot tell."""
+        return unread_bytes(list(self._live))  # a doorkeeper may read of others meanwhile
 
     def address_of(self, connection: int) -> str | None:
         """Where we connected to, if it was us who did, and that is still there."""
@@ -262,7 +250,7 @@ class Connections:
         """Close the connection of that number, whose other side is known to have gone."""
         connection = self.numbered(number)
         if connection is not None:
-            _shut(connection, both=True)
+            shut(connection, both=True)
 
     def end_orphans(self) -> None:
         """Close connections whose other side has died and left them to a forked child, which never reads from them.
@@ -272,18 +260,18 @@ class Connections:
         if not sys.platform.startswith("linux"):
             return
         for connection in self.all():
-            process = _process_behind(connection)
+            process = process_behind(connection)
             if process and not os.path.exists(f"/proc/{process}"):
-                _shut(connection, both=True)
+                shut(connection, both=True)
 
     def is_idle(self) -> bool:
         """Whether libzmq's threads sleep and the system keeps nothing: nothing is on its way. (A thread that has
         something to write to a system that takes it does not sleep.)"""
-        return not self.unread_bytes() and not _running_threads()
+        return not self.unread_bytes() and not running_threads()
 
     def end_ours(self) -> int:
         """Close our direction of each connection, so that the peer reads to an end; how many peers those are."""
-        ended = [_shut(descriptor, both=False) and each.greeted for descriptor, each in list(self._live.items())]
+        ended = [shut(descriptor, both=False) and each.greeted for descriptor, each in list(self._live.items())]
         return sum(ended)
 
     def await_unbound(self, count: int) -> None:
@@ -318,35 +306,3 @@ def _why_refused(failure: tuple[int, int] | None, secured: bool | None) -> str:
         return "wrong server key"
     # Who has no key sees that one is asked for, and may leave before it has said so: then that looks like anybody else.
     return "no key" if secured else "no handshake"
-
-
-def _shut(descriptor: int, *, both: bool) -> bool:
-    """Close our direction of a connection of libzmq's, or both; whether that could be done."""
-    import socket as sockets  # here and not above: few need it, and it takes a while
-
-    if sys.platform != "win32":
-        with contextlib.suppress(OSError), sockets.socket(fileno=os.dup(descriptor)) as handle:
-            handle.shutdown(sockets.SHUT_RDWR if both else sockets.SHUT_WR)
-            return True
-    return False
-
-
-def _process_behind(descriptor: int) -> int:
-    """The process that connected to, or bound, a Unix socket's other end; 0 where that is not known here."""
-    import socket as sockets
-
-    with contextlib.suppress(OSError), sockets.socket(fileno=os.dup(descriptor)) as handle:
-        if handle.family == sockets.AF_UNIX:
-            return _PROCESS.unpack_from(handle.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, 12))[0]
-    return 0
-
-
-def _running_threads() -> int:
-    """Number of libzmq's threads in this process that are not asleep; 0 where it cannot tell."""
-    running = 0
-    with contextlib.suppress(OSError):
-        for task in os.scandir("/proc/self/task"):
-            with contextlib.suppress(OSError), open(f"{task.path}/stat", "rb") as stat:
-                name, _, state = stat.read().rpartition(b")")
-                running += b"(ZMQbg/" in name and not state.startswith(b" S")
-    return running
