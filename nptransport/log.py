@@ -37,7 +37,7 @@ class Complaints:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # what garbage collection closes, here or anywhere, may complain, too
         self._left = float(_BURST)
         self._looked = clock()
         self._unsaid = 0

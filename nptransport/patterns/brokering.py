@@ -170,7 +170,7 @@ class Brokering:
                 take(peer, word, frames, nbytes, time.monotonic())
             except DecodeError as error:
                 self._malformed += 1
-                warn("%s: skipped a message: %s", channel, error)
+                channel.complaints.say("%s: skipped a message: %s", channel, error)
             finally:
                 if channel.more:
                     channel.drop_rest()

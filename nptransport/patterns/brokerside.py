@@ -54,6 +54,7 @@ class Side:
         """Who has left since this was asked last."""
         connections = self.channel.connections
         connections.refresh()
+        self.channel.complaints.settle()
         ended, connections.departed = connections.departed or [], []
         peers = []
         for connection in ended:

@@ -183,6 +183,3 @@ class Consuming(Receiving):
         if len(parts) == 1 and len(parts[0]) == plan.nbytes:
             self._repeats.learn_blob(blob, metadata, envelope, plan)
         return Letter(plan, list(plan.join(parts)), None, envelope, len(metadata) + sum(map(len, parts)))
-
-    def _skipped(self, error: DecodeError) -> None:
-        self._channel.complaints.say("%s: skipped a message: %s", self._channel, error)

@@ -105,6 +105,7 @@ class Proxying(Broadcasting, Listening):
             self._distributor.work(time.monotonic())
             self._ask()
             self._watch()
+        self._channel.complaints.settle()
         while not self._channel.closing and self._move():
             with self._lock:
                 self._distributor.attend()
@@ -143,7 +144,7 @@ class Proxying(Broadcasting, Listening):
                     self._take(first)
                 except DecodeError as error:
                     self._relay.malformed += 1
-                    self._channel.complaints.say("%s: skipped a message: %s", self._channel, error)
+                    self._skipped(error)
                 finally:
                     self._channel.drop_rest()
         return True

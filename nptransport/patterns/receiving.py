@@ -58,6 +58,10 @@ class Receiving(Endpoint):
         if self._borrower is not None:
             self._borrower.close()
 
+    def _skipped(self, error: DecodeError) -> None:
+        """Say that a message which cannot be decoded is passed over."""
+        self._channel.complaints.say("%s: skipped a message: %s", self._channel, error)
+
     def _collect(self, metadata: bytes, topic: str | None, nbytes: int, buffer: bytes | None = None) -> Letter:
         """The rest of the message, as its ``metadata`` says that it is; ``nbytes`` have come before, and ``buffer``.
 

@@ -13,7 +13,6 @@ import zmq
 
 from ..errors import AuthenticationError, ConnectionClosed, DecodeError, EncodeError, MemoryLost, RemoteError, Timeout
 from ..limits import Limits
-from ..log import warn
 from ..protocol.calls import Call, Calls
 from ..protocol.failure import Failure
 from ..protocol.parcels import Parcel
@@ -209,7 +208,7 @@ class Requesting(Exchanging):
             if stood_still:
                 self._calls.rest(now)
             if not self._calls.beat(now):
-                warn("%s: nothing heard any more, connecting anew", self._channel)
+                self._channel.complaints.say("%s: nothing heard any more, connecting anew", self._channel)
                 self._channel.reconnect_all()
             if connections.disconnects != self._lost:
                 self._lost = connections.disconnects
@@ -248,7 +247,7 @@ class Requesting(Exchanging):
                     self._calls.hear(word, time.monotonic())
         except DecodeError as error:
             self._calls.malformed += 1
-            warn("%s: skipped a message: %s", self._channel, error)
+            self._skipped(error)
         finally:
             if self._channel.more:
                 self._channel.drop_rest()

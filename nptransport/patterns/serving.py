@@ -152,7 +152,7 @@ class Serving(Handling):
             return self._read(peer, head, metadata)
         except DecodeError as error:
             self._malformed += 1
-            warn("%s: skipped a message: %s", self._channel, error)
+            self._skipped(error)
             return None
         finally:
             if self._channel.more:
@@ -211,7 +211,8 @@ class Serving(Handling):
             self._take_back(parcel, task.client)
         if sent is None:
             self._undelivered += 1
-            warn("%s: the answer of %s() has nobody to go to: its client has left", self._channel, task.method)
+            told = "%s: the answer of %s() has nobody to go to: its client has left"
+            self._channel.complaints.say(told, self._channel, task.method)
             return True
         return sent
 

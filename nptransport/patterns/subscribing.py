@@ -212,6 +212,3 @@ class Subscribing(Listening):
         stream.received += 1
         self._ledger.nbytes += letter.nbytes
         return payload, letter.topic, envelope, letter.nbytes
-
-    def _skipped(self, error: DecodeError) -> None:
-        self._channel.complaints.say("%s: skipped a message: %s", self._channel, error)

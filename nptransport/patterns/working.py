@@ -13,7 +13,6 @@ import zmq
 from ..codec.encoder import Encoder
 from ..errors import AddressError, ConnectionClosed
 from ..limits import Limits
-from ..log import warn
 from ..protocol.desk import Task
 from ..transport.addresses import Addresses
 from ..transport.channel import Channel
@@ -121,7 +120,8 @@ class Working(Serving):
         if now - self._heard > self._patience:
             self._heard = now
             if connections.count:
-                warn("%s: nothing heard of the broker any more, connecting anew", self._channel)
+                told = "%s: nothing heard of the broker any more, connecting anew"
+                self._channel.complaints.say(told, self._channel)
                 self._channel.reconnect_all()
                 self._lost = connections.disconnects
             self._registered = False

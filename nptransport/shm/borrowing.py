@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from ..codec.descriptor import Place, read_descriptor
 from ..errors import DecodeError, TransportError
-from ..log import warn
+from ..log import Complaints
 from ..transport.folders import allowed_users, side_channel
 from ..transport.lanes import Lanes
 from ..transport.service import Service
@@ -41,6 +41,7 @@ class Borrower:
     ) -> None:
         self._reader, self._lanes = reader, lanes
         self._name, self._folders = name, list(dict.fromkeys(folders))
+        self._complaints = Complaints()
         self._users = allowed_users()
         self._lenders: dict[bytes, Creditor] = {}
         self._lock = threading.Lock()
@@ -95,12 +96,13 @@ class Borrower:
     def _work(self) -> bool:
         """What the thread does: map what is offered, and let go of what has gone."""
         now = time.monotonic()
+        self._complaints.settle()
         with self._lock:
             for sender, lender in list(self._lenders.items()):
                 try:
                     lender.take_in()
                 except DecodeError as error:
-                    warn("%s: a sender's shared memory: %s", self._name, error)
+                    self._complaints.say("%s: a sender's shared memory: %s", self._name, error)
                     self._inboxes.unregister(lender.fileno())
                     lender.refuse()
                 if lender.gone_at is not None and lender.may_be_read():
@@ -119,3 +121,4 @@ class Borrower:
                 lender.leave()
             self._lenders.clear()
         self._inboxes.close()
+        self._complaints.settle(ending=True)

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterable
 
 from ..errors import AddressError
-from ..log import warn
+from ..log import Complaints
 from ..memory.segments import Segment
 from ..memory.slots import Slot
 from ..protocol.claims import Claims
@@ -80,6 +80,7 @@ class Readers:
         self._with_lanes = with_lanes
         self.consignees = Consignees()
         """Those to whom messages may go past ZeroMQ."""
+        self._complaints = Complaints()
         self._users = allowed_users()
         self._readers: dict[int, _Reader] = {}
         self._only: _Reader | None = None
@@ -143,7 +144,7 @@ class Readers:
         if not words:
             self._part_from(reader)
         elif not self._heed(reader, words):
-            warn("%s: %s broke the rules of the side channel, and is cut off", self._name, reader)
+            self._complaints.say("%s: %s broke the rules of the side channel, and is cut off", self._name, reader)
             self._part_from(reader)
         return True
 
@@ -211,6 +212,7 @@ class Readers:
 
     def admit(self, segments: Iterable[Segment]) -> bool:
         """Let in who has come, and hand out ``segments``; False if somebody has to wait for a descriptor."""
+        self._complaints.settle()
         for descriptor, _ in self._news.poll(0):
             if descriptor == self._listener.fileno():
                 return self._accept(segments)
@@ -223,7 +225,7 @@ class Readers:
             return isinstance(error, BlockingIOError)
         pid, user = peer_of(connection)
         if user not in self._users or len(self._readers) >= _READERS:
-            warn("%s: %s of user %d is not let at the shared memory", self._name, named(pid), user)
+            self._complaints.say("%s: refused %s of user %d its shared memory", self._name, named(pid), user)
             connection.close()
             return True
         connection.setblocking(False)
@@ -288,6 +290,7 @@ class Readers:
         self.consignees.close()
         self._claims = Claims()  # or the memory that it tells of would be kept
         self._words.close()
+        self._complaints.settle(ending=True)
 
     def close_in_child(self) -> None:
         self._listener.close()
