@@ -1,7 +1,7 @@
 """NumPy arrays from one Python process to another: right for every dtype, nothing lost without a count."""
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .codec import decode, dumps, encode, loads
 from .codec.arrays import writable
@@ -21,6 +21,7 @@ from .limits import Limits
 from .sockets import recv_array, send_array
 
 if TYPE_CHECKING:
+    from . import asyncio as asyncio
     from .broker import Broker
     from .client import Client
     from .consumer import Consumer
@@ -71,12 +72,14 @@ _ROOMS = {
 _LATER = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(_LATER[name], __name__)
-    value = globals()[name] = module if name == "asyncio" else getattr(module, name)
-    return value
+if not TYPE_CHECKING:  # or a type checker would take every name for one of ours
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = importlib.import_module(_LATER[name], __name__)
+        value = globals()[name] = module if name == "asyncio" else getattr(module, name)
+        return value
 
 
 def __dir__() -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import zmq
@@ -15,6 +16,9 @@ from .shm.layout import Lent, check_not_open
 from .transport.addresses import Addresses
 from .transport.channel import Channel
 from .transport.curve import Curve
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 __all__ = ["Producer"]
 
@@ -57,6 +61,9 @@ class Producer(Producing):
     @overload
     def send(self, payload: Any, *, timeout: float | None = None, copy: Literal[False]) -> SendHandle: ...
 
+    @overload
+    def send(self, payload: Any, *, timeout: float | None = None, copy: bool) -> SendHandle | None: ...
+
     def send(self, payload: Any, *, timeout: float | None = None, copy: bool = True) -> SendHandle | None:
         """Send ``payload``: an array, or whatever :func:`encode` takes.
 
@@ -75,7 +82,12 @@ class Producer(Producing):
         return self._channel.run(self._sending(payload, copy), timeout)
 
     def loan(
-        self, shape: Any, dtype: Any = float, *, order: Literal["C", "F"] = "C", timeout: float | None = None
+        self,
+        shape: int | Sequence[int],
+        dtype: DTypeLike = float,
+        *,
+        order: Literal["C", "F"] = "C",
+        timeout: float | None = None,
     ) -> Loan:
         """Memory to write the next message into: no copy at all over shm://, one from a warm buffer elsewhere.
 
@@ -121,7 +133,12 @@ class Loan:
     """A block in which a message is written into the memory that it is sent from."""
 
     def __init__(
-        self, producer: Producer, shape: Any, dtype: Any, order: Literal["C", "F"], timeout: float | None
+        self,
+        producer: Producer,
+        shape: int | Sequence[int],
+        dtype: DTypeLike,
+        order: Literal["C", "F"],
+        timeout: float | None,
     ) -> None:
         self._producer, self._timeout = producer, timeout
         self._wanted = shape, dtype, order

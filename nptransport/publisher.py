@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from .errors import Timeout
 from .patterns.publishing import Publishing
 from .protocol.handle import SendHandle
 from .shm.layout import Lent, check_not_open
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 __all__ = ["Publisher"]
 
@@ -44,6 +48,9 @@ class Publisher(Publishing):
     @overload
     def send(self, payload: Any, *, topic: str = "", copy: Literal[False]) -> SendHandle: ...
 
+    @overload
+    def send(self, payload: Any, *, topic: str = "", copy: bool) -> SendHandle | None: ...
+
     def send(self, payload: Any, *, topic: str = "", copy: bool = True) -> SendHandle | None:
         """Send ``payload``, an array or whatever :func:`encode` takes, to those who want ``topic``; returns at once.
 
@@ -58,7 +65,9 @@ class Publisher(Publishing):
         """
         return self._publish(payload, topic, copy)
 
-    def loan(self, shape: Any, dtype: Any = float, *, topic: str = "", order: Literal["C", "F"] = "C") -> Loan:
+    def loan(
+        self, shape: int | Sequence[int], dtype: DTypeLike = float, *, topic: str = "", order: Literal["C", "F"] = "C"
+    ) -> Loan:
         """Memory to write the next message on ``topic`` into: no copy at all over shm://, one elsewhere.
 
         ``with publisher.loan((1080, 1920, 3), "u1", topic="camera") as frame:`` gives an array with anything in it, and
@@ -105,7 +114,14 @@ class Publisher(Publishing):
 class Loan:
     """A block in which a message is written into the memory that it is sent from."""
 
-    def __init__(self, publisher: Publisher, shape: Any, dtype: Any, topic: str, order: Literal["C", "F"]) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        shape: int | Sequence[int],
+        dtype: DTypeLike,
+        topic: str,
+        order: Literal["C", "F"],
+    ) -> None:
         self._publisher, self._topic = publisher, topic
         self._asked = (shape, dtype, order)
         self._lent: Lent | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import zmq
 
@@ -14,11 +14,40 @@ from .codec.metadata import is_topic, read_topic, write_topic
 from .errors import DecodeError
 from .limits import DEFAULT_LIMITS, Limits
 
+if TYPE_CHECKING:
+    import zmq.asyncio
+
 __all__ = ["recv_array", "send_array"]
 
 T = TypeVar("T")
 
 _SMALL = 8 * 1024
+
+
+@overload
+def send_array(
+    socket: zmq.asyncio.Socket,
+    payload: Any,
+    flags: int = 0,
+    copy: bool | None = None,
+    track: bool = False,
+    *,
+    topic: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Awaitable[zmq.MessageTracker | None]: ...
+
+
+@overload
+def send_array(
+    socket: zmq.Socket[bytes],
+    payload: Any,
+    flags: int = 0,
+    copy: bool | None = None,
+    track: bool = False,
+    *,
+    topic: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> zmq.MessageTracker | None: ...
 
 
 def send_array(
@@ -30,7 +59,7 @@ def send_array(
     *,
     topic: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
-) -> zmq.MessageTracker | Awaitable[zmq.MessageTracker | None] | None:
+) -> Awaitable[zmq.MessageTracker | None] | zmq.MessageTracker | None:
     """Send ``payload``, an array or whatever :func:`encode` takes, as one multipart message.
 
     Every part is built before the first is sent: what cannot travel leaves nothing behind in the socket.
@@ -50,6 +79,28 @@ def send_array(
     if _is_asyncio(socket):
         return _send_async(socket, frames, flags, copy is not False, track)
     return _send(socket, frames, flags, copy is not False, track)
+
+
+@overload
+def recv_array(
+    socket: zmq.asyncio.Socket,
+    flags: int = 0,
+    copy: bool | None = None,
+    track: bool = False,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Awaitable[Any]: ...
+
+
+@overload
+def recv_array(
+    socket: zmq.Socket[bytes],
+    flags: int = 0,
+    copy: bool | None = None,
+    track: bool = False,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Any: ...
 
 
 def recv_array(

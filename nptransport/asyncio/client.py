@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -67,8 +67,12 @@ class Client(Requesting):
         max_calls: int = WINDOW_CALLS,
         timeout: float | None = None,
         return_exceptions: bool = False,
-    ) -> AsyncIterator[Any]:
-        """As :meth:`nptransport.Client.map`, of ``items`` that may be an asynchronous iterable, too."""
+    ) -> AsyncGenerator[Any, None]:
+        """As :meth:`nptransport.Client.map`, of ``items`` that may be an asynchronous iterable, too.
+
+        To leave before the last result, use ``async with contextlib.aclosing(client.map(...)) as results``: it gives up
+        what is outstanding at once, and not when the generator happens to be collected.
+        """
         source, window = _iterate(items), Window(max_calls, max_bytes)
         pending: dict[asyncio.Future[Any], Call] = {}
         done: asyncio.Queue[asyncio.Future[Any]] = asyncio.Queue()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import zmq
@@ -16,6 +17,9 @@ from ..shm.layout import Lent, check_not_open
 from ..transport.addresses import Addresses
 from ..transport.curve import Curve
 from .channel import Channel
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 __all__ = ["Producer"]
 
@@ -48,6 +52,9 @@ class Producer(Producing):
     @overload
     async def send(self, payload: Any, *, timeout: float | None = None, copy: Literal[False]) -> SendHandle: ...
 
+    @overload
+    async def send(self, payload: Any, *, timeout: float | None = None, copy: bool) -> SendHandle | None: ...
+
     async def send(self, payload: Any, *, timeout: float | None = None, copy: bool = True) -> SendHandle | None:
         """As :meth:`nptransport.Producer.send`. Cancelled while it waits, it has sent nothing."""
         channel = self._channel
@@ -57,7 +64,12 @@ class Producer(Producing):
         return await channel.drive(self._sending(payload, copy), timeout)
 
     def loan(
-        self, shape: Any, dtype: Any = float, *, order: Literal["C", "F"] = "C", timeout: float | None = None
+        self,
+        shape: int | Sequence[int],
+        dtype: DTypeLike = float,
+        *,
+        order: Literal["C", "F"] = "C",
+        timeout: float | None = None,
     ) -> Loan:
         """As :meth:`nptransport.Producer.loan`, for ``async with``."""
         return Loan(self, shape, dtype, order, timeout)
@@ -94,7 +106,12 @@ class Loan:
     """A block in which a message is written into the memory that it is sent from."""
 
     def __init__(
-        self, producer: Producer, shape: Any, dtype: Any, order: Literal["C", "F"], timeout: float | None
+        self,
+        producer: Producer,
+        shape: int | Sequence[int],
+        dtype: DTypeLike,
+        order: Literal["C", "F"],
+        timeout: float | None,
     ) -> None:
         self._producer, self._timeout = producer, timeout
         self._wanted = shape, dtype, order

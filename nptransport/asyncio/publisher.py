@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from ..patterns.publishing import Publishing
 from ..protocol.handle import SendHandle
 from .channel import go_on
 from .closing import close_soon
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 __all__ = ["Publisher"]
 
@@ -33,6 +37,9 @@ class Publisher(Publishing):
     @overload
     async def send(self, payload: Any, *, topic: str = "", copy: Literal[False]) -> SendHandle: ...
 
+    @overload
+    async def send(self, payload: Any, *, topic: str = "", copy: bool) -> SendHandle | None: ...
+
     async def send(self, payload: Any, *, topic: str = "", copy: bool = True) -> SendHandle | None:
         """As :meth:`nptransport.Publisher.send`. It never waits; now and then it lets other tasks have their turn."""
         self._sent += 1
@@ -40,7 +47,9 @@ class Publisher(Publishing):
             await asyncio.sleep(0)
         return self._publish(payload, topic, copy)
 
-    def loan(self, shape: Any, dtype: Any = float, *, topic: str = "", order: Literal["C", "F"] = "C") -> Loan:
+    def loan(
+        self, shape: int | Sequence[int], dtype: DTypeLike = float, *, topic: str = "", order: Literal["C", "F"] = "C"
+    ) -> Loan:
         """As :meth:`nptransport.Publisher.loan`, for ``async with``."""
         return Loan(self, shape, dtype, topic, order)
 
@@ -69,7 +78,14 @@ class Publisher(Publishing):
 class Loan:
     """A block in which a message is written into the memory that it is sent from."""
 
-    def __init__(self, publisher: Publisher, shape: Any, dtype: Any, topic: str, order: Literal["C", "F"]) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        shape: int | Sequence[int],
+        dtype: DTypeLike,
+        topic: str,
+        order: Literal["C", "F"],
+    ) -> None:
         self._publisher, self._topic = publisher, topic
         self._asked = (shape, dtype, order)
 
