@@ -6,6 +6,7 @@ from types import TracebackType
 
 from .errors import Timeout
 from .patterns.brokering import Brokering
+from .transport.ending import read_linger
 
 __all__ = ["Broker"]
 
@@ -41,6 +42,7 @@ class Broker(Brokering):
 
         Raises TransportError if it has come to an end by an error.
         """
+        self._clients.channel.check_not_forked()
         if not self._ended.wait(timeout):
             raise Timeout(f"{self._clients.channel}: still serving after {timeout:g} s", seconds=timeout)
         self._service.check()
@@ -50,7 +52,7 @@ class Broker(Brokering):
 
         Returns the number of tasks that are not done. Their clients keep them, for the next broker.
         """
-        return self._close_blocking(linger)
+        return self._close_blocking(read_linger(linger, self._linger))
 
     def __enter__(self) -> Broker:
         return self

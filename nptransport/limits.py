@@ -43,6 +43,12 @@ class Limits:
     """Dimensions of an array, with those of a field's sub-array: NumPy's own limit since 2.0 (32 before, and then
     NumPy's refusal applies)."""
 
+    def __repr__(self) -> str:
+        """Only what differs from the defaults."""
+        given = [(field.name, getattr(self, field.name)) for field in fields(self)]
+        changed = [f"{name}={value}" for name, value in given if value != getattr(type(self), name)]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)

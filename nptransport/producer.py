@@ -16,6 +16,7 @@ from .shm.layout import Lent, check_not_open
 from .transport.addresses import Addresses
 from .transport.channel import Channel
 from .transport.curve import Curve
+from .transport.ending import read_linger
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -118,7 +119,7 @@ class Producer(Producing):
             messages that no consumer has fetched yet, and counts them: they are kept, for ``linger`` seconds beyond the
             end of the program, and reported only if nobody comes for them.
         """
-        return self._close_blocking(linger)
+        return self._close_blocking(read_linger(linger, self._linger))
 
     def __enter__(self) -> Producer:
         return self

@@ -6,6 +6,7 @@ from types import TracebackType
 
 from .errors import Timeout
 from .patterns.proxying import Proxying
+from .transport.ending import read_linger
 
 __all__ = ["Proxy"]
 
@@ -42,6 +43,7 @@ class Proxy(Proxying):
 
         Raises TransportError if it has come to an end by an error.
         """
+        self._channel.check_not_forked()
         if not self._ended.wait(timeout):
             raise Timeout(f"{self._backend}: still serving after {timeout:g} s", seconds=timeout)
         self._service.check()
@@ -51,7 +53,7 @@ class Proxy(Proxying):
 
         Returns 0 if they did; else the number of messages, at the least, that are not known to have arrived.
         """
-        return self._close_blocking(linger)
+        return self._close_blocking(read_linger(linger, self._linger))
 
     def __enter__(self) -> Proxy:
         return self

@@ -12,6 +12,7 @@ from .errors import Timeout
 from .patterns.publishing import Publishing
 from .protocol.handle import SendHandle
 from .shm.layout import Lent, check_not_open
+from .transport.ending import read_linger
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -100,7 +101,7 @@ class Publisher(Publishing):
             0 if every subscriber read everything; else the number of messages, at the least, that are not known to
             have arrived. Those are also reported as a warning in the log ``nptransport``.
         """
-        return self._close_blocking(linger)
+        return self._close_blocking(read_linger(linger, self._linger))
 
     def __enter__(self) -> Publisher:
         return self

@@ -201,3 +201,8 @@ def test_strings_count_as_what_they_take_on_the_wire():
     frames, text = encode_or_refusal(array, npt.Limits(max_total_bytes=1000))
     assert text is None
     assert sum(map(len, frames)) <= 1000 < array.nbytes
+
+
+def test_limits_show_what_differs_from_the_defaults():
+    assert repr(npt.Limits()) == "Limits()"
+    assert repr(npt.Limits(max_parts=8, max_items=2**14, max_nesting=3)) == "Limits(max_parts=8, max_nesting=3)"

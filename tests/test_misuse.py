@@ -54,6 +54,39 @@ def test_a_forked_child(face, address, spawn):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_that_closes_leaves_the_event_loop_of_its_parent_alone(wire, spawn):
+    child = spawn(
+        """
+        import asyncio, warnings
+        import nptransport.asyncio
+        warnings.simplefilter("ignore")  # as above
+        nptransport.asyncio.channel._LOOK = 3600  # so that nothing but the socket wakes who waits
+
+        async def main():
+            consumer = npt.asyncio.Consumer(bind=args[0])
+            with npt.Producer(connect=consumer.address) as producer:
+                producer.send(np.array(1))
+                await consumer.recv()
+                child = os.fork()
+                if not child:
+                    await consumer.close()
+                    os._exit(0)
+                say(os.waitpid(child, 0)[1])
+                waiting = asyncio.ensure_future(consumer.recv())
+                await asyncio.sleep(0)
+                producer.send(np.array(2))
+                say(await asyncio.wait_for(waiting, 10))
+            await consumer.close()
+
+        asyncio.run(main())
+        """,
+        wire,
+    )
+    assert [child.hear() for _ in range(2)] == ["0", "2"]
+    assert child.wait() == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_accounts_are_not_there_in_a_forked_child(tmp_path, spawn):
     """They are the parent's, and to ask libzmq in a child would not end."""
     child = spawn(
@@ -202,6 +235,64 @@ def test_a_limit_of_nothing(make, option, value):
         make(bind="inproc://limit", **{option: value})
 
 
+@pytest.mark.parametrize("option", ["max_messages", "max_bytes"])
+@pytest.mark.parametrize("make", [npt.Producer, npt.Consumer, npt.Publisher])
+def test_a_limit_that_is_no_number(make, option):
+    with pytest.raises(TypeError, match=f"{option}='5': expected a number"):
+        make(bind="inproc://limit", **{option: "5"})
+
+
+WRONG_LINGER = [("a", TypeError), (None, TypeError), (-1, ValueError), (float("nan"), ValueError)]
+LINGERING = {
+    "Producer": {"bind": "inproc://linger"},
+    "Publisher": {"bind": "inproc://linger"},
+    "Proxy": {"frontend": "inproc://linger", "backend": "inproc://linger2"},
+    "Server": {"bind": "inproc://linger"},
+    "Broker": {"frontend": "inproc://linger", "backend": "inproc://linger2"},
+    "Worker": {"connect": "tcp://127.0.0.1:1"},
+}
+
+
+@pytest.mark.parametrize("kind", LINGERING)
+def test_how_long_to_linger(face, kind):
+    """What is refused leaves nothing behind, and an endpoint open."""
+    make, where = getattr(face.package, kind), LINGERING[kind]
+    for linger, error in WRONG_LINGER:
+        with pytest.raises(error, match=f"linger={linger!r}: expected"):
+            make(**where, linger=linger)
+    endpoint = make(**where, linger=float("inf"))
+    for linger, error in WRONG_LINGER:
+        if linger is not None:
+            with pytest.raises(error, match=f"linger={linger!r}: expected"):
+                face.run(endpoint.close(linger=linger))
+    assert not endpoint.closed
+    face.run(endpoint.close())
+    assert endpoint.closed
+
+
+@pytest.mark.parametrize("kind", LINGERING)
+def test_what_an_endpoint_shows_of_itself(face, kind):
+    where = LINGERING[kind]
+    address, *_ = where.values()
+    shown = (
+        f"{kind} {address}" if len(where) == 1 else " ".join([kind, *(f"{name}={at}" for name, at in where.items())])
+    )
+    endpoint = getattr(face.package, kind)(**where)
+    assert repr(endpoint) == f"<{shown}>"
+    face.run(endpoint.close(linger=0))
+    assert repr(endpoint) == f"<{shown} closed>"
+
+
+@pytest.mark.parametrize("kind", ["Broker", "Proxy"])
+def test_to_serve_for_a_while(face, kind):
+    endpoint = getattr(face.package, kind)(**LINGERING[kind])
+    with pytest.raises(npt.Timeout, match=r"still serving after 0\.02 s") as caught:
+        face.run(endpoint.serve(timeout=0.02))
+    assert caught.value.seconds == 0.02
+    face.run(endpoint.close())
+    face.run(endpoint.serve(timeout=PATIENCE))
+
+
 @pytest.mark.parametrize("kind", ["producer", "consumer", "publisher", "subscriber"])
 def test_a_limit_of_more_than_libzmq_can_count(face, address, kind):
     getattr(face, kind)(bind=address, max_messages=2**40).close()
@@ -260,6 +351,25 @@ def test_no_address(options):
     with pytest.raises(npt.AddressError, match="no address") as caught:
         npt.Consumer(**options)
     assert caught.value.address == ""
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (npt.Consumer, r"give bind='tcp://\*:5555' or connect='tcp://HOST:5555'"),
+        (npt.Worker, "give connect='tcp://HOST:5555'"),
+        (npt.Broker, r"give frontend='tcp://\*:5555'"),
+        (lambda: npt.Broker(frontend="inproc://frontend"), r"give backend='tcp://\*:5555'"),
+        (npt.Proxy, r"give backend='tcp://\*:5555' or connect_backend='tcp://HOST:5555'"),
+        (
+            lambda: npt.Proxy(backend="inproc://b"),
+            r"give frontend='tcp://\*:5555' or connect_frontend='tcp://HOST:5555'",
+        ),
+    ],
+)
+def test_no_address_tells_the_keywords_that_there_are(make, words):
+    with pytest.raises(npt.AddressError, match=f"^no address: {words}$"):
+        make()
 
 
 @pytest.mark.parametrize("address", [5555, b"tcp://127.0.0.1:5555", [None], [b"ipc:///tmp/s"], object()])

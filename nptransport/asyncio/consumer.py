@@ -70,8 +70,9 @@ class Consumer(Consuming):
 
     async def close(self) -> None:
         """As :meth:`nptransport.Consumer.close`."""
-        self._channel.destroy()
-        self._close_blocking()
+        if not self._channel.is_forked:  # there even to leave the event loop would be felt by the parent
+            self._channel.destroy()
+            self._close_blocking()
 
     async def __aenter__(self) -> Consumer:
         return self

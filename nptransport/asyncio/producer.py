@@ -16,6 +16,7 @@ from ..protocol.handle import FREE, SendHandle
 from ..shm.layout import Lent, check_not_open
 from ..transport.addresses import Addresses
 from ..transport.curve import Curve
+from ..transport.ending import read_linger
 from .channel import Channel
 
 if TYPE_CHECKING:
@@ -80,9 +81,9 @@ class Producer(Producing):
 
     async def close(self, *, linger: float | None = None) -> int:
         """As :meth:`nptransport.Producer.close`."""
+        linger = read_linger(linger, self._linger)
         if self._channel.closing or self._channel.is_forked:
             return 0
-        linger = self._linger if linger is None else linger
         try:
             await self._channel.finish_soon(self._ending(), linger)
             left = self._report_refused()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from types import TracebackType
 
 from ..patterns.proxying import Proxying
-from ..transport.steps import LOOK
-from .closing import close_soon
+from .closing import close_soon, wait_until_ended
 
 __all__ = ["Proxy"]
 
@@ -18,10 +16,10 @@ class Proxy(Proxying):
     It works in a thread of its own, and goes on while the event loop is busy.
     """
 
-    async def serve(self) -> None:
-        """Return once the proxy has been closed."""
-        while not self._ended.is_set():
-            await asyncio.sleep(LOOK)
+    async def serve(self, *, timeout: float | None = None) -> None:
+        """As :meth:`nptransport.Proxy.serve`."""
+        self._channel.check_not_forked()
+        await wait_until_ended(self._ended, self._backend, timeout)
         self._service.check()
 
     async def close(self, *, linger: float | None = None) -> int:

@@ -14,6 +14,7 @@ from ..patterns.methods import Method, set_current_call
 from ..patterns.serving import RETRY, SLICE, Serving
 from ..protocol.desk import Task
 from ..protocol.failure import Failure
+from ..transport.ending import read_linger
 from ..transport.steps import LOOK, Need
 from .channel import Channel
 
@@ -148,8 +149,7 @@ class AwaitingServing(Serving):
 
     async def close(self, *, linger: float | None = None) -> None:
         """As :meth:`nptransport.Server.close`. Called by a handler, it only asks ``serve`` to end."""
-        if linger is not None:
-            self._linger = linger
+        self._linger = read_linger(linger, self._linger)
         channel = self._channel
         if channel.is_forked or channel.closed:
             return

@@ -14,7 +14,7 @@ from ..shm.lending import Lender
 from ..transport.addresses import Addresses
 from ..transport.channel import Channel, check_positive
 from ..transport.curve import Curve
-from ..transport.ending import close_at_end
+from ..transport.ending import close_at_end, read_linger
 from ..transport.service import Service, weakly
 from ..transport.steps import Need, Steps
 from .announcing import Repertoire
@@ -48,11 +48,12 @@ class Broadcasting:
         linger: float,
         context: zmq.Context[Any] | None,
         security: Curve | None = None,
+        names: tuple[str, str] = ("bind", "connect"),
     ) -> None:
         check_positive(max_messages=max_messages, max_bytes=max_bytes)
         if retain not in (0, 1):
             raise ValueError(f"retain={retain!r}: expected 0, or 1 to keep the last message of each topic")
-        self._retain, self._linger = retain, linger
+        self._retain, self._linger = retain, read_linger(linger)
         self._lock = threading.RLock()
         self._backend = Channel(
             zmq.XPUB,
@@ -63,6 +64,7 @@ class Broadcasting:
             options=_OPTIONS,
             context=context,
             security=security,
+            names=names,
         )
         on_return = weakly(self._on_return)
         self._distributor = Distributor(self._backend, repertoire, max_messages, int(max_bytes), on_return)

@@ -29,7 +29,7 @@ from ..transport.addresses import Addresses
 from ..transport.channel import Channel, check_positive
 from ..transport.connections import refused
 from ..transport.curve import Curve
-from ..transport.ending import close_at_end
+from ..transport.ending import close_at_end, read_linger
 from ..transport.service import Service
 from ..transport.steps import STOOD_STILL, Need, Steps
 from .brokerside import Side
@@ -65,7 +65,7 @@ class Brokering:
         check_positive(max_messages=max_messages, max_bytes=max_bytes)
         if not 0 < interval <= 3600:
             raise ValueError(f"interval={interval!r}: expected seconds, at most 3600")
-        self._limits, self._linger, self._interval = limits, linger, interval
+        self._limits, self._linger, self._interval = limits, read_linger(linger), interval
         self._lock = threading.RLock()
         self._ended = threading.Event()
         self._closing = False
@@ -74,9 +74,9 @@ class Brokering:
         self._encoder, self._decoder = Encoder(limits), BareDecoder(limits)
         self._malformed = 0
         self._ticked = time.monotonic()
-        self._clients = Side(frontend, self._jobs, limits, context, frontend_security or security)
+        self._clients = Side("frontend", frontend, self._jobs, limits, context, frontend_security or security)
         try:
-            self._workers = Side(backend, self._jobs, limits, context, backend_security or security)
+            self._workers = Side("backend", backend, self._jobs, limits, context, backend_security or security)
         except BaseException:
             self._clients.channel.destroy()
             raise
@@ -89,6 +89,10 @@ class Brokering:
         descriptors = [self._clients.channel.descriptor, self._workers.channel.descriptor]
         self._service = Service(f"broker at {self._clients.channel}", descriptors, self._work, self._on_error)
         close_at_end(self)
+
+    def __repr__(self) -> str:
+        closed = " closed" if self.closed else ""
+        return f"<{type(self).__name__} frontend={self._clients.channel} backend={self._workers.channel}{closed}>"
 
     @property
     def frontend(self) -> str:

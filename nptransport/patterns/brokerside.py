@@ -25,11 +25,18 @@ class Side:
     """That for clients, or that for workers.
 
     Args:
+        name: of the keyword that ``bind`` was given by.
         jobs: the books, which are to know whom nothing can be sent to.
     """
 
     def __init__(
-        self, bind: Addresses, jobs: Jobs, limits: Limits, context: zmq.Context[Any] | None, security: Curve | None
+        self,
+        name: str,
+        bind: Addresses,
+        jobs: Jobs,
+        limits: Limits,
+        context: zmq.Context[Any] | None,
+        security: Curve | None,
     ) -> None:
         self.channel = Channel(
             zmq.ROUTER,
@@ -40,6 +47,7 @@ class Side:
             options=_OPTIONS,
             context=context,
             security=security,
+            names=(name, ""),
         )
         self.channel.connections.departed = []
         self._jobs = jobs

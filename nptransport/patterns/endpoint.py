@@ -12,6 +12,9 @@ class Endpoint:
 
     _channel: Channel
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._channel}{' closed' if self.closed else ''}>"
+
     @property
     def addresses(self) -> list[str]:
         """The addresses, with the port that the system chose for ``tcp://*:0``."""

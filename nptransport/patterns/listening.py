@@ -45,6 +45,7 @@ class Listening(Receiving):
         limits: Limits,
         context: zmq.Context[Any] | None,
         security: Curve | None = None,
+        names: tuple[str, str] = ("bind", "connect"),
     ) -> None:
         """Open the socket, and say who it is and how many ``prefixes`` it is going to ask for."""
         opened = channel(
@@ -56,6 +57,7 @@ class Listening(Receiving):
             options=_OPTIONS,
             context=context,
             security=security,
+            names=names,
         )
         self._number = os.urandom(8)
         self._set_up_receiving(opened, limits, self._number)

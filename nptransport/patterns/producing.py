@@ -20,7 +20,7 @@ from ..transport.addresses import Addresses
 from ..transport.channel import Channel, check_positive
 from ..transport.connections import refused
 from ..transport.curve import Curve
-from ..transport.ending import close_at_end
+from ..transport.ending import close_at_end, read_linger
 from ..transport.lanes import AHEAD
 from ..transport.steps import Need, Steps
 from .sharing import CROSSOVER
@@ -50,7 +50,7 @@ class Producing(Shortcuts):
         security: Curve | None = None,
     ) -> None:
         check_positive(max_messages=max_messages, max_bytes=max_bytes)
-        self._linger = linger
+        self._linger = read_linger(linger)
         self._channel = channel(
             zmq.PUSH,
             bind,
@@ -196,7 +196,7 @@ class Producing(Shortcuts):
             return 0
         linger = self._linger if linger is None else linger
         try:
-            Channel.finish(channel, self._ending(), linger)
+            channel.finish(self._ending(), linger)
             left = self._report_refused()
         except MisuseError:  # another thread is waiting in send, and hears of the end now
             left = self._report("another thread was using it") if self._undelivered() else 0

@@ -56,16 +56,23 @@ class Proxying(Broadcasting, Listening):
         self._asked: set[bytes] = set()
         self._version = -1
         before, behind = frontend_security or security, backend_security or security
+        names = "backend", "connect_backend"
         self._open_backend(
-            self._relay, backend, connect_backend, max_messages, max_bytes, retain, linger, context, behind
+            self._relay, backend, connect_backend, max_messages, max_bytes, retain, linger, context, behind, names
         )
         try:
-            held = min(max_messages, _HELD)
-            self._open_frontend(Channel, frontend, connect_frontend, Mode.RELAY, 0, held, limits, context, before)
+            held, names = min(max_messages, _HELD), ("frontend", "connect_frontend")
+            self._open_frontend(
+                Channel, frontend, connect_frontend, Mode.RELAY, 0, held, limits, context, before, names
+            )
         except BaseException:
             self._backend.destroy()
             raise
         self._start("proxy", self._channel.descriptor, self._backend.descriptor)
+
+    def __repr__(self) -> str:
+        closed = " closed" if self.closed else ""
+        return f"<{type(self).__name__} frontend={self._channel} backend={self._backend}{closed}>"
 
     @property
     def frontend(self) -> str:

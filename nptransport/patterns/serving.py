@@ -22,7 +22,7 @@ from ..transport.addresses import Addresses
 from ..transport.channel import Channel, check_positive
 from ..transport.connections import refused
 from ..transport.curve import Curve
-from ..transport.ending import close_at_end
+from ..transport.ending import close_at_end, read_linger
 from .handling import Answer, Handling
 from .methods import Method, Methods
 
@@ -53,7 +53,7 @@ class Serving(Handling):
         security: Curve | None,
     ) -> None:
         check_positive(threads=threads, max_messages=max_messages, max_bytes=max_bytes)
-        self._threads, self._linger = threads, linger
+        self._threads, self._linger = threads, read_linger(linger)
         self._max_messages, self._max_bytes = max_messages, max_bytes
         self._methods = Methods()
         if methods is not None:

@@ -12,6 +12,7 @@ from ..errors import DecodeError, Timeout
 from ..protocol.desk import Task
 from ..protocol.failure import Failure
 from ..protocol.words import Form
+from ..transport.ending import read_linger
 from ..transport.waking import Waker
 from .handling import Answer
 from .methods import Method
@@ -197,8 +198,7 @@ class ThreadedServing(Serving):
         Calls that were not begun are left to their clients, which send them again when a server is back. Called by the
         thread that serves, as by a handler or by that of a signal, it only asks ``serve`` to end.
         """
-        if linger is not None:
-            self._linger = linger
+        self._linger = read_linger(linger, self._linger)
         self._close_blocking()
 
     def _close_blocking(self) -> None:
@@ -212,7 +212,7 @@ class ThreadedServing(Serving):
         self._waker.wake()
         if threading.get_ident() in (self._server, *self._handlers):
             return  # it cannot wait for itself
-        self._ended.wait(self._linger + 2 * SLICE)
+        self._ended.wait(min(self._linger + 2 * SLICE, threading.TIMEOUT_MAX))
         if self._ended.is_set():
             with self._finishing:
                 if not channel.closed:

@@ -54,6 +54,7 @@ class Working(Serving):
             options={zmq.ROUTING_ID: b"w" + os.urandom(16), zmq.IMMEDIATE: 1, zmq.RECONNECT_IVL_MAX: 1000},
             context=context,
             security=security,
+            names=("", "connect"),
         )
 
     def _introduce(self, name: str | None, interval: float, limits: Limits) -> None:

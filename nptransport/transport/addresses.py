@@ -22,13 +22,17 @@ _LOOPBACK = r"127(\.\d+){3}|localhost|lo|\[::1\]|\[::ffff:127(\.\d+){3}\]"
 _IPC_PATH_BYTES = 107  # sockaddr_un holds 108 with the closing zero
 
 
-def read_addresses(bind: Addresses, connect: Addresses) -> tuple[list[str], list[str]]:
-    """Lists of the addresses to bind and to connect; AddressError for a malformed one, or if there is none at all."""
+def read_addresses(
+    bind: Addresses, connect: Addresses, names: tuple[str, str] = ("bind", "connect")
+) -> tuple[list[str], list[str]]:
+    """Lists of the addresses to bind and to connect; AddressError for a malformed one, or if there is none at all.
+
+    ``names``: what the caller gives them as; "" where it cannot.
+    """
     to_bind, to_connect = _as_list(bind), _as_list(connect)
     if not to_bind and not to_connect:
-        raise AddressError(
-            "no address: give bind='tcp://*:5555' on one side, connect='tcp://HOST:5555' on the other", address=""
-        )
+        examples = [f"{name}='tcp://{host}:5555'" for name, host in zip(names, ("*", "HOST"), strict=True) if name]
+        raise AddressError(f"no address: give {' or '.join(examples)}", address="")
     for address in to_bind:
         _check(address, bind=True)
     for address in to_connect:

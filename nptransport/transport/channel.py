@@ -1,12 +1,13 @@
 """Waiting with a deadline, for what one ZeroMQ socket can do at once; and its orderly end.
 
-This room and its twin in ``asyncio/`` are the ones that wait. What an endpoint does is written as a generator of
-:class:`Need`; ``Channel.run`` goes on with it each time that the need is met.
+This module and its twin in ``asyncio/`` are the ones that wait for the socket. What an endpoint does is written as a
+generator of :class:`Need`; ``Channel.run`` goes on with it each time that the need is met.
 """
 
 from __future__ import annotations
 
 import math
+import numbers
 import os
 import threading
 import time
@@ -41,8 +42,9 @@ class Channel(Link):
         options: Mapping[int, Any] | None = None,
         context: zmq.Context[Any] | None = None,
         security: Curve | None = None,
+        names: tuple[str, str] = ("bind", "connect"),
     ) -> None:
-        to_bind, to_connect = read_addresses(bind, connect)
+        to_bind, to_connect = read_addresses(bind, connect, names)
         self.within_process = all(address.startswith("inproc://") for address in [*to_bind, *to_connect])
         self.folders = [
             os.path.dirname(socket_address(address)[len("ipc://") :])
@@ -309,7 +311,9 @@ class Channel(Link):
 
 
 def check_positive(**values: int) -> None:
-    """ValueError for an option that has to be at least 1."""
+    """ValueError for an option that has to be at least 1, TypeError for one that is no number."""
     for name, value in values.items():
-        if value < 1:
+        if not isinstance(value, numbers.Real):
+            raise TypeError(f"{name}={value!r}: expected a number")
+        if not value >= 1:
             raise ValueError(f"{name}={value!r}: expected at least 1")

@@ -1,16 +1,17 @@
-"""The end of a program: every endpoint that is still open is closed, while all that this needs is still there."""
+"""How endpoints end: how long that may take, and that each does with the program, while all it needs is there."""
 
 from __future__ import annotations
 
 import atexit
 import functools
 import importlib
+import numbers
 import weakref
 from typing import Protocol
 
 from ..log import warn
 
-__all__ = ["close_at_end"]
+__all__ = ["close_at_end", "read_linger"]
 
 
 class Closing(Protocol):
@@ -20,6 +21,16 @@ class Closing(Protocol):
 
 
 _open: weakref.WeakSet[Closing] = weakref.WeakSet()
+
+
+def read_linger(linger: float | None, default: float | None = None) -> float:
+    """Seconds to linger, ``default`` for None. TypeError if that is no number, ValueError if it is less than 0."""
+    seconds = default if linger is None else linger
+    if not isinstance(seconds, numbers.Real):
+        raise TypeError(f"linger={linger!r}: expected a number of seconds")
+    if not seconds >= 0:
+        raise ValueError(f"linger={linger!r}: expected seconds, at least 0")
+    return float(seconds)
 
 
 def close_at_end(endpoint: Closing) -> None:

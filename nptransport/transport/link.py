@@ -99,7 +99,7 @@ class Link(Guard, Parts):
             zmq.RCVHWM: min(max_messages, _MOST_MESSAGES),
             zmq.RCVTIMEO: int(TICK * 1000),
             zmq.MAXMSGSIZE: max_part_bytes,
-            zmq.LINGER: 0,  # settle() has waited already
+            zmq.LINGER: 0,  # `draining` and `parting` have waited already
             zmq.RECONNECT_IVL: 100,
             zmq.RECONNECT_IVL_MAX: 5000,
             # The system's heartbeat, not ZeroMQ's: one that a busy consumer answers, too. ZeroMQ's own waits in the
