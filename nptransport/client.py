@@ -35,22 +35,24 @@ _NOTHING = "", 0, b""
 class Client(Leading):
     """Calls the methods of a :class:`Server`, or of the workers behind a :class:`Broker`. Threads may share it.
 
-    Each call ends in one result or one error. It is kept until it is answered, and sent again where the connection
-    that it was sent on has ended: a server that is away may come back, within the call's timeout. So a handler may run
-    more than once for one call; ``current_call().id`` tells it which call that is.
+    Each call ends in one result or one error. It is kept until it is answered, and sent again if the connection that it
+    was sent on ends: a server that is away may come back, within the call's timeout. So a handler may run more than
+    once for one call; ``current_call().id`` tells it which call that is.
 
     Args:
         bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME, shm://NAME. Several
             servers are called in turn.
         max_bytes: bytes of arguments that wait for an answer before ``submit`` blocks; a larger call goes alone. Over
-            shm:// also the budget of shared memory.
-        limits: what is accepted of an answer, and what the servers accept.
+            shm:// it also bounds the shared memory for them.
+        limits: bounds on a result, and on the arguments of a call: those of the servers, or stricter.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
-        security: :class:`Curve`: who may take part, and nobody listens.
+        security: a :class:`Curve`: encrypts, and decides who may connect. None: neither.
 
     Raises:
-        AuthenticationError: ``security`` cannot be had.
         AddressError: an address is malformed, in use, or of a kind that this system lacks.
+        AuthenticationError: ``security`` is not a Curve, or another authenticator runs in this context.
+        TransportError: there is no socket, descriptor or thread left for it, or libzmq is too old.
+        ValueError: a number is out of range.
     """
 
     def __init__(
@@ -68,18 +70,19 @@ class Client(Leading):
         self._set_up_leading()
 
     def call(self, method: str, /, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
-        """The result of ``method`` with these arguments: what :func:`encode` takes, each.
+        """The result of ``method`` with these arguments, each anything that :func:`encode` takes.
 
         Args:
             timeout: seconds to wait for it; None waits for ever. The call is given up after that.
 
         Raises:
-            RemoteError: the handler raised, or there is no such method, or the arguments are not its own.
-            Timeout: there was no answer in time. It may have been worked on all the same.
             EncodeError: something in the arguments cannot travel. Nothing has been sent.
+            RemoteError: the handler raised an exception, there is no such method, or it takes other arguments.
             DecodeError: the result cannot be decoded.
-            AuthenticationError: every address that the client connects to refuses it.
-            ConnectionClosed, MisuseError: the client cannot be used any more, or not here.
+            Timeout: there was no answer in time. The call may have been handled all the same.
+            AuthenticationError: every address that it connects to refuses it.
+            ConnectionClosed: it has been closed.
+            MisuseError: this is a forked child.
         """
         alone = not kwargs and len(args) == 1 and not self._shared and not self._calls.outstanding
         if alone and self._leading.acquire(blocking=False):
@@ -144,8 +147,8 @@ class Client(Leading):
     def submit(self, method: str, /, *args: Any, timeout: float | None = None, **kwargs: Any) -> Future[Any]:
         """As :meth:`call`, and return at once with the future of the result.
 
-        The arguments are yours again on return. Where ``max_bytes`` wait for answers already, it waits for room first:
-        Timeout after ``timeout`` seconds.
+        On return the arguments may be changed. If ``max_bytes`` of arguments wait for answers already, it waits for
+        room first: Timeout after ``timeout`` seconds.
         """
         return self._submit(method, args, kwargs, timeout)
 
@@ -194,8 +197,8 @@ class Client(Leading):
             max_bytes: the window: bytes of arguments that wait for answers, and of results that wait to be taken.
             max_calls: the same in calls.
             timeout: seconds for each call.
-            return_exceptions: give the error of a call in its result's place, and go on; else the first is raised, and
-                what is outstanding is given up.
+            return_exceptions: give the error of a call in place of its result, and go on; else the first is raised, and
+                the other calls are given up.
 
         Raises:
             as :meth:`call`.
@@ -241,7 +244,7 @@ class Client(Leading):
         return None
 
     def close(self) -> None:
-        """Close. What has not been answered ends with ConnectionClosed."""
+        """Close at once. Calls that have not been answered end with ConnectionClosed."""
         self._close_blocking()
 
     def __enter__(self) -> Client:

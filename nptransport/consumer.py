@@ -28,17 +28,19 @@ class Consumer(Consuming):
 
     Args:
         bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME, shm://NAME.
-        max_messages: high-water mark: messages held for each producer before it is held up. Choose few for large
+        max_messages: high-water mark: messages held for each producer before it has to wait. Choose few for large
             arrays: up to one more than this is held in memory for each producer.
-        max_bytes: the same in bytes, for the largest messages that ``limits`` accept: with
+        max_bytes: the same in bytes, where each message counts as the largest that ``limits`` accept: with
             Limits(max_total_bytes=8_000_000) and max_bytes=64_000_000, eight messages.
-        limits: what is accepted of one message.
+        limits: bounds on each message; one that exceeds them is refused.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
-        security: :class:`Curve`: who may take part, and nobody listens.
+        security: a :class:`Curve`: encrypts, and decides who may connect. None: neither.
 
     Raises:
         AddressError: an address is malformed, in use, or of a kind that this system lacks.
-        AuthenticationError: ``security`` cannot be had.
+        AuthenticationError: ``security`` is not a Curve, or another authenticator runs in this context.
+        TransportError: there is no socket, descriptor or thread left for it, or libzmq is too old.
+        ValueError: a number is out of range.
     """
 
     def __init__(
@@ -59,13 +61,17 @@ class Consumer(Consuming):
 
         Args:
             timeout: seconds to wait; None waits for ever, 0 not at all.
-            copy: give arrays of the caller's own, that may be written to.
-            out: receive into this array, and return it. A payload that does not fit is kept for the next call.
+            copy: True: the arrays are the caller's own, and writable.
+            out: copy the payload, an array of this shape and dtype, into this one, and return it.
 
         Raises:
             Timeout: nothing came in time.
-            DecodeError: a malformed message came. It is gone and counted; the next call goes on behind it.
-            ConnectionClosed, MisuseError: the consumer cannot be used any more, or not here.
+            DecodeError: a malformed message came: it is gone and counted; or, with ``out``, the payload does not fit:
+                it is kept for the next call, and not counted.
+            TypeError: ``out`` is no array.
+            AuthenticationError: every address that it connects to refuses it.
+            ConnectionClosed: it has been closed.
+            MisuseError: another thread is using it, or this is a forked child.
         """
         channel = self._channel
         channel.enter()
@@ -77,7 +83,7 @@ class Consumer(Consuming):
     def recv_message(
         self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None
     ) -> Message:
-        """As :meth:`recv`, with what came along: topic, sequence, time, source, size."""
+        """As :meth:`recv`, with topic, sequence, time, source and size of the message."""
         channel = self._channel
         channel.enter()
         try:
@@ -99,7 +105,7 @@ class Consumer(Consuming):
                 raise StopIteration from None
 
     def close(self) -> None:
-        """Close at once; what has not been received is dropped, and producers that bind or connect go on without."""
+        """Close at once. What has not been received is dropped; producers send to other consumers, or wait for one."""
         self._close_blocking()
 
     def __enter__(self) -> Consumer:

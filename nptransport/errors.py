@@ -20,7 +20,7 @@ __all__ = [
 
 
 class TransportError(Exception):
-    """Root of everything that nptransport raises.
+    """Base class of the errors that nptransport raises.
 
     Each keyword given at construction becomes an attribute, so that a program can act on the facts while a
     person reads the sentence.
@@ -44,15 +44,16 @@ class EncodeError(TransportError):
 
     @classmethod
     def at(cls, path: str, reason: str) -> EncodeError:
+        """The error for what sits at ``path``."""
         return cls(f"{path}: {reason}", path=path, reason=reason)
 
 
 class DecodeError(TransportError):
-    """The bytes are not a message of ours, or a damaged one. A socket goes on serving after it.
+    """The bytes are no message of this library, or a damaged one. An endpoint goes on working after it.
 
     Attributes:
-        expected: what the format asks for.
-        found: what stood there instead.
+        expected: what the format requires.
+        found: what was there instead.
     """
 
     expected: str
@@ -60,6 +61,7 @@ class DecodeError(TransportError):
 
     @classmethod
     def of(cls, what: str, *, expected: str, found: str, hint: str = "") -> DecodeError:
+        """The error for ``what``, a part of the format."""
         text = f"{what}: expected {expected}, found {found}"
         return cls(f"{text}; {hint}" if hint else text, expected=expected, found=found)
 
@@ -75,7 +77,7 @@ class LimitExceeded(DecodeError):
     Attributes:
         limit: name of the field of ``Limits``.
         allowed: its value.
-        found: what the message has or claims, as text.
+        found: what the message has or claims, as str.
     """
 
     limit: str
@@ -83,6 +85,7 @@ class LimitExceeded(DecodeError):
 
     @classmethod
     def over(cls, limit: str, allowed: int, found: int | str) -> LimitExceeded:
+        """The error for a ``limit`` of ``allowed`` that was exceeded."""
         return cls(
             f"{limit.removeprefix('max_').replace('_', ' ')}: {found} found, at most {allowed} accepted; "
             f"if that is meant, set Limits({limit}=...) on both sides",
@@ -94,10 +97,10 @@ class LimitExceeded(DecodeError):
 
 
 class Timeout(TransportError, TimeoutError):
-    """Nothing came, or nothing could be handed over, within the given time.
+    """Nothing came, or nothing could be sent, within the given time.
 
     Attributes:
-        seconds: the time that was waited.
+        seconds: the time that it waited.
     """
 
     seconds: float
@@ -124,7 +127,7 @@ class ConnectionClosed(TransportError):
 
 
 class MisuseError(TransportError):
-    """An endpoint was used where it cannot work: in a forked child, or by two threads at one time.
+    """An endpoint was used where it cannot work: in a forked child, or by two threads at the same time.
 
     Attributes:
         expected: the process or thread that may use it.
@@ -140,11 +143,11 @@ class RemoteError(TransportError):
 
     Attributes:
         method: what was called.
-        type: name of the remote exception; UnknownMethod, WrongArguments, WorkersLost or QueueFull if no handler is to
-            blame.
-        text: what the remote exception said.
-        traceback: its traceback as text; empty where there is none.
-        methods: where the method or the arguments were wrong, the methods that there are: signatures by name.
+        type: name of the remote exception; UnknownMethod, WrongArguments, DecodeError (of the arguments), EncodeError
+            (of the result), ConnectionClosed or WorkersLost if the handler raised none.
+        text: the message of the remote exception.
+        traceback: its formatted traceback; "" if there is none.
+        methods: if the method or the arguments were wrong, the methods that there are: signatures by name.
     """
 
     method: str
@@ -155,10 +158,10 @@ class RemoteError(TransportError):
 
 
 class AuthenticationError(TransportError):
-    """The other side refuses us, or is not who it has to be; or the keys at hand cannot be used.
+    """The other side refuses us, or is not who it has to be; or the keys given cannot be used.
 
-    Attributes, where they are known:
-        address: where we were refused.
+    Attributes, if known:
+        address: the one that refused us.
         reason: why.
         path: the file that cannot be used.
     """

@@ -11,8 +11,8 @@ __all__ = ["DEFAULT_LIMITS", "Limits"]
 class Limits:
     """Bounds on one message, checked before anything is built from it.
 
-    Every bound is inclusive and has to be a whole number of at least 1. Raise one on both sides: the
-    encoder refuses what a decoder with the same limits would.
+    Every bound is inclusive and has to be an integer of at least 1. Raise one on both sides: the encoder refuses what a
+    decoder with the same limits would.
     """
 
     max_total_bytes: int = 2**31
@@ -20,7 +20,7 @@ class Limits:
     what one peer can make a receiver hold for one message."""
 
     max_metadata_bytes: int = 2**20
-    """Bytes of the metadata part, 1 MiB. Arrays and long bytes or texts travel outside it, so it holds only
+    """Bytes of the metadata part, 1 MiB. Arrays and long bytes or strings travel outside it, so it holds only
     names, shapes and small values."""
 
     max_parts: int = 1024
@@ -53,7 +53,7 @@ class Limits:
         for field in fields(self):
             value = getattr(self, field.name)
             if type(value) is not int or value < 1:
-                raise ValueError(f"Limits({field.name}={value!r}): expected a whole number of at least 1")
+                raise ValueError(f"Limits({field.name}={value!r}): expected an integer of at least 1")
 
 
 DEFAULT_LIMITS = Limits()

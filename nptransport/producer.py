@@ -31,15 +31,18 @@ class Producer(Producing):
         bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME, shm://NAME.
         max_messages: high-water mark: messages that wait for one consumer before ``send`` blocks.
         max_bytes: bytes that wait, all consumers together, before ``send`` blocks; a larger array travels alone.
-            Over shm://, shared memory that messages take until the last consumer has let go of them.
-        limits: what the consumers accept.
-        linger: seconds that ``close`` gives the consumers to read what was sent.
+            Over shm://, shared memory that messages take until the last reader has let go of them; two of any size
+            always fit, since a reader holds the last one until the next has come.
+        limits: bounds on each message; those of the consumers, or stricter.
+        linger: seconds that ``close`` waits for the consumers to read what was sent.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
-        security: :class:`Curve`: who may take part, and nobody listens.
+        security: a :class:`Curve`: encrypts, and decides who may connect. None: neither.
 
     Raises:
         AddressError: an address is malformed, in use, or of a kind that this system lacks.
-        AuthenticationError: ``security`` cannot be had.
+        AuthenticationError: ``security`` is not a Curve, or another authenticator runs in this context.
+        TransportError: there is no socket, descriptor or thread left for it, or libzmq is too old.
+        ValueError: a number is out of range.
     """
 
     def __init__(
@@ -70,13 +73,16 @@ class Producer(Producing):
 
         Args:
             timeout: seconds to wait for room; None waits for ever, 0 not at all.
-            copy: True: the arrays are yours again on return. False: large ones are lent, not copied; leave them
-                unchanged until the handle that is returned is ``done``.
+            copy: True: on return the arrays may be changed. False: large ones are not copied: leave them unchanged
+                until the handle that is returned is ``done``.
 
         Raises:
             EncodeError: something in it cannot travel. Nothing has been sent.
             Timeout: no consumer had room in time. Nothing has been sent.
-            ConnectionClosed, MisuseError: the producer cannot be used any more, or not here.
+            AuthenticationError: every address that it connects to refuses it.
+            ConnectionClosed: it has been closed.
+            MisuseError: another thread is using it, or this is a forked child.
+            TransportError: the system has no memory left for it, or no descriptor.
         """
         if self._send_like_before(payload):
             return None if copy else FREE
@@ -90,9 +96,9 @@ class Producer(Producing):
         order: Literal["C", "F"] = "C",
         timeout: float | None = None,
     ) -> Loan:
-        """Memory to write the next message into: no copy at all over shm://, one from a warm buffer elsewhere.
+        """Memory to write the next message into: no copy at all over shm://, one from a reused buffer elsewhere.
 
-        ``with producer.loan((1080, 1920, 3), "u1") as frame:`` gives an array with anything in it, and sends it at the
+        ``with producer.loan((1080, 1920, 3), "u1") as frame:`` gives an uninitialized array, and sends it at the
         end of the block; an exception in the block sends nothing. Keep no reference to it: from then on the memory is
         the consumer's, and later another message's.
 
@@ -102,20 +108,31 @@ class Producer(Producing):
 
         Raises:
             EncodeError: no array of this dtype or size can be lent.
-            Timeout: on entry: all memory is on loan. At the end of the block: no consumer had room. Nothing is sent.
+            Timeout: on entry: all memory is in use. At the end of the block: no consumer had room. Nothing is sent.
+            AuthenticationError: every address that it connects to refuses it.
+            ConnectionClosed: it has been closed.
+            MisuseError: another thread is using it, or this is a forked child.
+            TransportError: the system has no memory left for it, or no descriptor.
         """
         return Loan(self, shape, dtype, order, timeout)
 
     def flush(self, *, timeout: float | None = None) -> None:
-        """Return once everything sent has left this process and its system; Timeout after ``timeout`` seconds."""
+        """Return once everything sent has left this process, and the buffers of its operating system.
+
+        Raises:
+            Timeout: it has not within ``timeout`` seconds (None: no end).
+            AuthenticationError: every address that it connects to refuses it.
+            ConnectionClosed: it has been closed.
+            MisuseError: another thread is using it, or this is a forked child.
+        """
         self._channel.run(self._flushing(), timeout)
 
     def close(self, *, linger: float | None = None) -> int:
-        """Give the consumers up to ``linger`` seconds to read all that was sent, then close.
+        """Wait up to ``linger`` seconds for the consumers to read all that was sent, then close.
 
         Returns:
-            0 if every consumer read everything; else the number of messages, at the least, that are not known to have
-            arrived. Those are also reported as a warning in the log ``nptransport``. Over shm:// it does not wait for
+            0 if every consumer read everything; else a lower bound of the number of messages that are not known to have
+            arrived. It is also reported as a warning in the log ``nptransport``. Over shm:// it does not wait for
             messages that no consumer has fetched yet, and counts them: they are kept, for ``linger`` seconds beyond the
             end of the program, and reported only if nobody comes for them.
         """

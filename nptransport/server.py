@@ -28,22 +28,25 @@ class Server(ThreadedServing):
 
         server.serve()
 
-    What a handler raises arrives as :class:`RemoteError`, and the server goes on.
+    An exception in a handler arrives at its client as :class:`RemoteError`, and the server goes on.
 
     Args:
         bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME, shm://NAME.
-        threads: calls that are worked on at one time; with 1 in the thread that serves, without a hand-over.
-        methods: functions to offer, beside those that ``method`` and ``register`` add.
-        max_messages, max_bytes: calls that may wait here; the others' clients wait. Over shm:// ``max_bytes`` is also
-            the budget of shared memory for results.
-        limits: what is accepted of one call, and what the clients accept.
-        linger: seconds that ``close`` gives what is being worked on, and its answers.
+        threads: calls handled at once. With 1, in the thread that runs ``serve``.
+        methods: functions to offer, besides those that ``method`` and ``register`` add.
+        max_messages, max_bytes: calls that may wait here, and bytes of their arguments; further calls wait at their
+            clients. Over shm:// ``max_bytes`` also bounds the shared memory for results.
+        limits: bounds on a call, and on a result: those of the clients, or stricter.
+        linger: seconds that ``close`` waits for handlers that run, and for their answers to arrive.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
-        security: :class:`Curve`: who may take part, and nobody listens.
+        security: a :class:`Curve`: encrypts, and decides who may connect. None: neither.
 
     Raises:
-        AuthenticationError: ``security`` cannot be had.
         AddressError: an address is malformed, in use, or of a kind that this system lacks.
+        AuthenticationError: ``security`` is not a Curve, or another authenticator runs in this context.
+        TransportError: there is no socket, descriptor or thread left for it, or libzmq is too old.
+        ValueError: a number is out of range.
+        TypeError: ``methods`` holds a coroutine function.
     """
 
     def __init__(

@@ -69,10 +69,10 @@ def send_array(
         flags: zmq.NOBLOCK, or zmq.SNDMORE if more parts of yours follow.
         copy: False sends the arrays' own memory: leave it unchanged until the tracker is done. True and None copy.
         track: whether to return a zmq.MessageTracker, done when all parts have left (with ``copy=False``).
-        topic: a text that goes in front, for subscribers to choose by.
+        topic: a str that goes in front, by which subscribers select.
 
     Raises:
-        EncodeError: something in the payload cannot travel, or the topic is no text.
+        EncodeError: something in the payload cannot travel, or the topic is no str.
         zmq.ZMQError: as the socket's own ``send``; zmq.Again where it would block.
     """
     frames: list[Any] = [*([write_topic(topic)] if topic is not None else []), *encode(payload, limits=limits)]
@@ -112,17 +112,18 @@ def recv_array(
     limits: Limits = DEFAULT_LIMITS,
 ) -> Any:
     """The payload of the next message on ``socket``; one that :func:`send_array` or an endpoint sent. A topic in front
-    is passed over; parts of yours behind it are left for ``socket.recv``.
+    is skipped; parts of your own after it are left for ``socket.recv``.
 
     On a zmq.asyncio.Socket an awaitable is returned; cancelling it loses no message.
 
     Args:
         flags: zmq.NOBLOCK.
-        copy, track: the recipe's, and without effect: large arrays are views on what was received in any case.
-        limits: what is accepted.
+        copy, track: without effect, and there for code that had pyzmq's recipe: large arrays are views on what was
+            received in any case.
+        limits: bounds on the message.
 
     Raises:
-        DecodeError: it is no such message, or a damaged one. It is gone; the next call goes on behind it.
+        DecodeError: it is no such message, or a damaged one. It is gone; the next call gives the next one.
         zmq.ZMQError: as the socket's own ``recv``; zmq.Again where it would block.
     """
     if _is_asyncio(socket):

@@ -31,22 +31,25 @@ class Subscriber(Subscribing):
 
     Args:
         bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME, shm://NAME.
-        topics: what to ask for: a text, or several. A topic is meant if it begins with one of them; "" means all.
+        topics: one prefix or several; topics that start with one of them are delivered. "" is all.
         latest: give the newest message of each topic, and count those passed over. A thread takes everything as it
             comes, so that what you get was sent just now, however long ago you last asked.
-        max_age: seconds since it was sent after which a message is counted as stale, and not given. Assumes that the
+        max_age: seconds after which a message is too old: it is counted as stale, and not delivered. Assumes that the
             clocks of both machines agree to better than that.
-        max_messages: high-water mark: messages held here for each publisher; those behind wait there, and are dropped
-            there. Choose few for large arrays.
-        max_bytes: the same in bytes, for the largest messages that ``limits`` accept; with the default limits, one
-            message at a time.
-        limits: what is accepted of one message.
+        max_messages: high-water mark: messages held here for each publisher; further ones wait at the publisher, and
+            are dropped there. Choose few for large arrays.
+        max_bytes: the same in bytes, where each message counts as the largest that ``limits`` accept; with the default
+            limits, one message at a time.
+        limits: bounds on each message; one that exceeds them is refused.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
-        security: :class:`Curve`: who may take part, and nobody listens.
+        security: a :class:`Curve`: encrypts, and decides who may connect. None: neither.
 
     Raises:
         AddressError: an address is malformed, in use, or of a kind that this system lacks.
-        EncodeError: a topic is no text.
+        AuthenticationError: ``security`` is not a Curve, or another authenticator runs in this context.
+        TransportError: there is no socket, descriptor or thread left for it, or libzmq is too old.
+        ValueError: a number is out of range.
+        EncodeError: a topic is no str, or longer than 4096 bytes.
     """
 
     def __init__(
@@ -72,20 +75,24 @@ class Subscriber(Subscribing):
 
         Args:
             timeout: seconds to wait; None waits for ever, 0 not at all.
-            copy: give arrays of the caller's own, that may be written to.
-            out: receive into this array, and return it. A payload that does not fit is kept for the next call.
+            copy: True: the arrays are the caller's own, and writable.
+            out: copy the payload, an array of this shape and dtype, into this one, and return it.
 
         Raises:
             Timeout: nothing came in time.
-            DecodeError: a malformed message came. It is gone and counted; the next call goes on behind it.
-            ConnectionClosed, MisuseError: the subscriber cannot be used any more, or not here.
+            DecodeError: a malformed message came: it is gone and counted; or, with ``out``, the payload does not fit:
+                it is kept for the next call, and not counted.
+            TypeError: ``out`` is no array.
+            AuthenticationError: every address that it connects to refuses it.
+            ConnectionClosed: it has been closed.
+            MisuseError: another thread is using it, or this is a forked child.
         """
         return self._wait(timeout, copy, out)[0]
 
     def recv_message(
         self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None
     ) -> Message:
-        """As :meth:`recv`, with what came along: topic, sequence, time, source, size."""
+        """As :meth:`recv`, with topic, sequence, time, source and size of the message."""
         return Message.of(*self._wait(timeout, copy, out))
 
     def _wait(self, timeout: float | None, copy: bool, out: np.ndarray[Any, Any] | None) -> Received:

@@ -22,25 +22,29 @@ __all__ = ["Worker"]
 class Worker(Working, ThreadedServing):
     """Offers functions to the clients of a :class:`Broker`: as a :class:`Server`, with ``serve``.
 
-    It gets as many tasks at one time as it has ``slots``. The thread that serves speaks to the broker while handlers
-    work in threads of their own; one that holds the interpreter's lock for longer than three intervals makes the worker
-    look dead, and its tasks go to others.
+    It gets up to ``slots`` tasks at a time. The thread that runs ``serve`` sends heartbeats while handlers work in
+    threads of their own; a handler that holds the GIL for longer than three intervals makes the worker look dead, and
+    its tasks go to others.
 
     Args:
         connect: the address of the broker's backend.
-        slots: tasks that are worked on at one time, each in a thread.
-        methods: functions to offer, beside those that ``method`` and ``register`` add before ``serve``.
-        name: what the broker's statistics call it; host and process otherwise.
-        interval: seconds between two words to the broker, which takes three times that in silence for its death.
-        max_bytes: of warm memory for results; over shm:// the budget of shared memory.
-        limits: what is accepted of one task, and what the clients accept.
-        linger: seconds that ``close`` gives what is being worked on, and its answers.
+        slots: tasks handled at once, each in a thread.
+        methods: functions to offer, besides those that ``method`` and ``register`` add before ``serve``.
+        name: its name in the broker's statistics; by default, host and process id.
+        interval: seconds between heartbeats to the broker, at the most; it considers the worker dead after three
+            intervals without one.
+        max_bytes: bytes of reused buffers for results; over shm://, of shared memory for them.
+        limits: bounds on a task, and on a result: those of the clients, or stricter.
+        linger: seconds that ``close`` waits for handlers that run, and for their answers to arrive.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.
-        security: :class:`Curve`: who may take part, and nobody listens.
+        security: a :class:`Curve`: encrypts, and decides who may connect. None: neither.
 
     Raises:
-        AuthenticationError: ``security`` cannot be had.
-        AddressError: an address is malformed, or of a kind that this system lacks.
+        AddressError: the address is malformed, or of a kind that this system lacks; or there is not exactly one.
+        AuthenticationError: ``security`` is not a Curve, or another authenticator runs in this context.
+        TransportError: there is no socket, descriptor or thread left for it, or libzmq is too old.
+        ValueError: a number is out of range.
+        TypeError: ``methods`` holds a coroutine function.
     """
 
     def __init__(

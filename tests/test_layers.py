@@ -7,6 +7,7 @@ import graphlib
 import inspect
 import json
 import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -212,6 +213,16 @@ def test_public_names_are_documented():
                     undocumented.append(f"{name}.{attribute}")
     assert undocumented == []
     assert sorted(npt.__all__) == npt.__all__
+
+
+@pytest.mark.parametrize("name", sorted(face.capitalize() for face in FACES))
+def test_constructors_tell_all_arguments_and_the_same_errors(name):
+    kind = getattr(npt, name)
+    _, arguments, errors = re.split(r"\n    (?:Args|Raises):\n", kind.__doc__)
+    told = re.findall(r"^        (\w+(?:, \w+)*): ", arguments, re.M)
+    assert sorted(", ".join(told).split(", ")) == sorted(inspect.signature(kind).parameters)
+    raised = re.findall(r"^        (\w+): ", errors, re.M)
+    assert raised[:4] == ["AddressError", "AuthenticationError", "TransportError", "ValueError"]
 
 
 ERRORS = [value for _, value in public() if inspect.isclass(value) and issubclass(value, Exception)]

@@ -374,7 +374,7 @@ def test_no_address_tells_the_keywords_that_there_are(make, words):
 
 @pytest.mark.parametrize("address", [5555, b"tcp://127.0.0.1:5555", [None], [b"ipc:///tmp/s"], object()])
 def test_what_is_no_text(address):
-    with pytest.raises(npt.AddressError, match="expected a text"):
+    with pytest.raises(npt.AddressError, match="expected a str"):
         npt.Consumer(bind=address)
 
 

@@ -255,7 +255,7 @@ def test_endpoints_that_nobody_closes_end_without_a_word(wire, spawn):
 @pytest.mark.parametrize("topics", [None, 3, b"camera/", ["camera/", b"lidar"]], ids=repr)
 def test_who_subscribes_to_what_is_no_text(face, address, topics):
     found = type(topics[1] if isinstance(topics, list) else topics).__name__
-    with pytest.raises(npt.EncodeError, match=f"topic: expected a text, found {found}"):
+    with pytest.raises(npt.EncodeError, match=f"topic: expected a str, found {found}"):
         face.subscriber(connect=address, topics=topics)
 
 

@@ -46,13 +46,13 @@ class Client(Requesting):
         self._set_up(Channel, bind, connect, max_bytes, limits, context, security)
 
     async def call(self, method: str, /, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
-        """As :meth:`nptransport.Client.call`. Cancelled, the call is given up."""
+        """As :meth:`nptransport.Client.call`. If it is cancelled, the call is given up."""
         return await self._finish(self._start(method, args, kwargs, timeout))
 
     def submit(self, method: str, /, *args: Any, timeout: float | None = None, **kwargs: Any) -> asyncio.Task[Any]:
-        """As :meth:`call`, begun at once; to be awaited for the result. The arguments are yours again on return.
+        """As :meth:`call`, begun at once: a task, to be awaited for the result. On return the arguments may be changed.
 
-        It is sent once there is room in ``max_bytes``. Cancelled, the call is given up.
+        It is sent once there is room in ``max_bytes``. If the task is cancelled, the call is given up.
         """
         return asyncio.get_running_loop().create_task(self._finish(self._start(method, args, kwargs, timeout)))
 
@@ -68,7 +68,7 @@ class Client(Requesting):
         timeout: float | None = None,
         return_exceptions: bool = False,
     ) -> AsyncGenerator[Any, None]:
-        """As :meth:`nptransport.Client.map`, of ``items`` that may be an asynchronous iterable, too.
+        """As :meth:`nptransport.Client.map`, where ``items`` may also be an asynchronous iterable.
 
         To leave before the last result, use ``async with contextlib.aclosing(client.map(...)) as results``: it gives up
         what is outstanding at once, and not when the generator happens to be collected.

@@ -44,7 +44,17 @@ class Consumer(Consuming):
     async def recv(
         self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None
     ) -> Any:
-        """As :meth:`nptransport.Consumer.recv`. Cancelled while it waits, it has not taken any message."""
+        """As :meth:`nptransport.Consumer.recv`. If it is cancelled while it waits, no message is lost.
+
+        Raises:
+            Timeout: nothing came in time.
+            DecodeError: a malformed message came: it is gone and counted; or, with ``out``, the payload does not fit:
+                it is kept for the next call, and not counted.
+            TypeError: ``out`` is no array.
+            AuthenticationError: every address that it connects to refuses it.
+            ConnectionClosed: it has been closed.
+            MisuseError: it belongs to another event loop, or this is a forked child.
+        """
         # Between the arrival of the first part and the return there is no await, and so no message to be lost.
         first = await self._channel.receive_soon(timeout) if not self._kept else None
         return self._open(first, copy, out)[0]

@@ -57,7 +57,7 @@ class Producer(Producing):
     async def send(self, payload: Any, *, timeout: float | None = None, copy: bool) -> SendHandle | None: ...
 
     async def send(self, payload: Any, *, timeout: float | None = None, copy: bool = True) -> SendHandle | None:
-        """As :meth:`nptransport.Producer.send`. Cancelled while it waits, it has sent nothing."""
+        """As :meth:`nptransport.Producer.send`. If it is cancelled while it waits, it has sent nothing."""
         channel = self._channel
         if channel.has_turn() and self._send_like_before(payload):
             channel.wake()

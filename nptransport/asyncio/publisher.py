@@ -41,7 +41,7 @@ class Publisher(Publishing):
     async def send(self, payload: Any, *, topic: str = "", copy: bool) -> SendHandle | None: ...
 
     async def send(self, payload: Any, *, topic: str = "", copy: bool = True) -> SendHandle | None:
-        """As :meth:`nptransport.Publisher.send`. It never waits; now and then it lets other tasks have their turn."""
+        """As :meth:`nptransport.Publisher.send`. It never waits; now and then it lets other tasks run."""
         self._sent += 1
         if self._sent % _TURN == 0:
             await asyncio.sleep(0)

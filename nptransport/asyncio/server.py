@@ -21,7 +21,7 @@ __all__ = ["Server"]
 class Server(AwaitingServing):
     """:class:`nptransport.Server` for asyncio: the same arguments and errors, and coroutine functions as handlers.
 
-    ``threads`` bounds the calls that are worked on at one time, whatever they run in.
+    ``threads`` bounds the calls that are handled at once, as tasks or in threads. Its default is 16 here.
     """
 
     def __init__(

@@ -40,8 +40,8 @@ class AwaitingServing(Serving):
     async def serve(self, *, timeout: float | None = None) -> None:
         """Answer calls until :meth:`close`; as :meth:`nptransport.Server.serve`.
 
-        Coroutine functions run as tasks of this event loop, others in threads, up to ``threads`` together. However it
-        ends, cancelled, too, they have up to ``linger`` seconds to finish, and are cancelled then.
+        Coroutine functions run as tasks of this event loop, other functions in threads, up to ``threads`` of both. When
+        it ends, even by being cancelled, it waits up to ``linger`` seconds for them to finish, and then cancels them.
         """
         self._channel.check_usable()
         if self._serving is not None:

@@ -54,7 +54,17 @@ class Subscriber(Subscribing):
     async def recv(
         self, *, timeout: float | None = None, copy: bool = False, out: np.ndarray[Any, Any] | None = None
     ) -> Any:
-        """As :meth:`nptransport.Subscriber.recv`. Cancelled while it waits, it has not taken any message."""
+        """As :meth:`nptransport.Subscriber.recv`. If it is cancelled while it waits, no message is lost.
+
+        Raises:
+            Timeout: nothing came in time.
+            DecodeError: a malformed message came: it is gone and counted; or, with ``out``, the payload does not fit:
+                it is kept for the next call, and not counted.
+            TypeError: ``out`` is no array.
+            AuthenticationError: every address that it connects to refuses it.
+            ConnectionClosed: it has been closed.
+            MisuseError: it belongs to another event loop, or this is a forked child.
+        """
         return (await self._wait(timeout, copy, out))[0]
 
     async def recv_message(

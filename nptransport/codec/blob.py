@@ -35,12 +35,12 @@ def dumps(payload: Any, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
 
 
 def loads(blob: Any, *, limits: Limits = DEFAULT_LIMITS) -> Any:
-    """The payload of a ``blob`` from :func:`dumps`: bytes, or anything flat with the buffer protocol, as an mmap.
+    """The payload of a ``blob`` from :func:`dumps`: bytes, or any flat buffer, such as an mmap.
 
     Arrays are read-only views on ``blob``, which they keep alive.
 
     Raises:
-        DecodeError: it is no such blob, and then the text says what it looks like and what reads that; or it is
+        DecodeError: it is no such blob, and then the error says what it looks like and what reads that; or it is
             damaged, or more than ``limits`` accept.
     """
     try:

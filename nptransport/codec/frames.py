@@ -25,16 +25,16 @@ def encode(payload: Any, *, limits: Limits = DEFAULT_LIMITS) -> list[Buffer]:
     """Frames for ``payload``: ``[metadata, buffer, ...]``, ready for ``socket.send_multipart``.
 
     Args:
-        payload: an array of any dtype but object, or any nest of dict, list, tuple, str, bytes, int, float, bool, None
-            and datetime with arrays and NumPy scalars. What exports the buffer protocol, ``__array_interface__`` or
-            DLPack on the CPU is sent as an array; subclasses of ndarray but MaskedArray arrive as plain arrays, record
-            arrays as structured ones, ``np.ma.masked`` as a masked array of one element; a timezone's
-            offset travels, not a name that it was given.
-        limits: what the receiver accepts; refused here already.
+        payload: an array of any dtype but object, or nested data: dict, list, tuple, str, bytes, int, float, bool, None
+            and datetime, with arrays and NumPy scalars in it. What exports the buffer protocol,
+            ``__array_interface__`` or DLPack on the CPU is sent as an array. Subclasses of ndarray other than
+            MaskedArray arrive as plain arrays, record arrays as structured ones, ``np.ma.masked`` as a masked array of
+            one element; of a timezone only the offset is kept.
+        limits: those of the receiver, or stricter; what exceeds them is refused.
 
     Returns:
-        The metadata as bytes and one buffer an array, flat and in the array's memory order: the array's own memory
-        if it is C or Fortran contiguous, else a copy.
+        The metadata as bytes and one buffer for each array, flat and in the array's memory order: the array's own
+        memory if it is C or Fortran contiguous, else a copy.
 
     Raises:
         EncodeError: something in it cannot travel; ``path`` says where it is.
@@ -43,16 +43,16 @@ def encode(payload: Any, *, limits: Limits = DEFAULT_LIMITS) -> list[Buffer]:
 
 
 def decode(frames: Sequence[Any], *, limits: Limits = DEFAULT_LIMITS) -> Any:
-    """The payload of ``frames``, with a topic part before the metadata or without; or of one blob, as small ones come.
+    """The payload of ``frames``, with or without a topic before the metadata; or of one blob, as small messages arrive.
 
-    Arrays are read-only views on the frames, which they keep alive; only one whose memory is not aligned for its dtype
-    is copied, and those of variable-width strings.
+    Arrays are read-only views on the frames, which they keep alive; only arrays whose memory is not aligned for their
+    dtype are copied, and those of variable-width strings.
 
     Args:
         frames: bytes, memoryviews, zmq.Frames or anything else with the buffer protocol.
-        limits: what is accepted.
+        limits: bounds on the message.
 
     Raises:
-        DecodeError: whatever is wrong with them (LimitExceeded if they are more than ``limits`` accept).
+        DecodeError: they are no message, or a damaged one; LimitExceeded if it exceeds ``limits``.
     """
     return decoder_for(limits).decode(frames)

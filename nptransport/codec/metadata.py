@@ -75,9 +75,9 @@ def is_topic(first: Buffer) -> bool:
 
 
 def write_topic(name: Any) -> bytes:
-    """``name`` in UTF-8, or EncodeError if it is no text."""
+    """``name`` in UTF-8, or EncodeError if it is no str."""
     if not isinstance(name, str):
-        raise EncodeError.at("topic", f"expected a text, found {type(name).__name__} {name!r:.40}")
+        raise EncodeError.at("topic", f"expected a str, found {type(name).__name__} {name!r:.40}")
     try:
         return name.encode()
     except UnicodeEncodeError:

@@ -106,7 +106,7 @@ class Brokering:
 
     @property
     def closed(self) -> bool:
-        """Whether it works no more."""
+        """Whether it has been closed."""
         return self._clients.channel.closed
 
     def statistics(self) -> BrokerStatistics:

@@ -17,15 +17,15 @@ class Endpoint:
 
     @property
     def addresses(self) -> list[str]:
-        """The addresses, with the port that the system chose for ``tcp://*:0``."""
+        """Its addresses, with the port that the system chose for ``tcp://*:0``."""
         return self._channel.addresses
 
     @property
     def address(self) -> str:
-        """The first of them."""
+        """The first of its addresses."""
         return self._channel.addresses[0]
 
     @property
     def closed(self) -> bool:
-        """Whether it can be used no more."""
+        """Whether it has been closed."""
         return self._channel.closed

@@ -34,7 +34,12 @@ class Handling(Exchanging, Offering):
     """The thread that serves."""
 
     def register(self, name: str, function: Callable[..., Any]) -> None:
-        """Offer ``function`` as ``name``. ValueError if that is taken, or is no name."""
+        """Offer ``function`` as ``name``.
+
+        Raises:
+            ValueError: the name is taken, or no printable str of at most 256 letters.
+            TypeError: it cannot be called, or is a coroutine function, which only :mod:`nptransport.asyncio` serves.
+        """
         self._check_method(Method(name, function))
         self._methods.register(name, function)
 
@@ -44,7 +49,7 @@ class Handling(Exchanging, Offering):
 
     @property
     def methods(self) -> dict[str, str]:
-        """What is offered: signatures by name."""
+        """The functions offered: their signatures, by name."""
         return self._methods.signatures
 
     def _find(self, task: Task) -> tuple[Method, tuple[Any, ...], dict[str, Any]] | Failure:

@@ -19,13 +19,13 @@ _LONGEST_NAME = 256
 
 
 class Call(NamedTuple):
-    """The call that a handler works on."""
+    """The call that a handler is answering."""
 
     id: str
-    """The same for every execution of one call, and of no other: what to be idempotent with."""
+    """The same for every execution of one call, and for no other: a key to make handlers idempotent with."""
     method: str
     attempt: int
-    """1 for what was sent first; more if somebody may have worked on it before."""
+    """1 the first time that it is sent; more if it may have been handled before."""
 
 
 _current: contextvars.ContextVar[Task] = contextvars.ContextVar("nptransport.call")
@@ -33,7 +33,7 @@ set_current_call = _current.set
 
 
 def current_call() -> Call:
-    """The call that is being worked on; for handlers. MisuseError outside of one."""
+    """The call that the handler which asks is answering. MisuseError outside of a handler."""
     try:
         task = _current.get()
     except LookupError:
@@ -99,10 +99,10 @@ class Offering:
 
 
 class Methods(Offering):
-    """Functions by the names that clients call them by.
+    """Functions, by the names under which clients call them.
 
-    ``@methods.method`` takes a function under its own name, ``methods.register`` any callable under any. A
-    :class:`Server` or :class:`Worker` takes them with ``methods=``, and has both of these itself.
+    ``@methods.method`` adds a function under its own name, ``methods.register`` any callable under any name. A
+    :class:`Server` or :class:`Worker` takes them with ``methods=``, and has both of these methods itself.
     """
 
     def __init__(self) -> None:
@@ -121,12 +121,12 @@ class Methods(Offering):
         self._methods[name] = Method(name, function)
 
     def include(self, others: Methods) -> None:
-        """Offer what ``others`` has, too."""
+        """Add all functions of ``others``."""
         for name, method in others._methods.items():
             self.register(name, method.function)
 
     def find(self, name: str) -> Method | None:
-        """What is offered under that name."""
+        """The method of that name; None if there is none."""
         return self._methods.get(name)
 
     def __len__(self) -> int:
@@ -137,7 +137,7 @@ class Methods(Offering):
 
     @property
     def signatures(self) -> dict[str, str]:
-        """By name: how each is called."""
+        """The signature of each, by name."""
         return {name: method.text for name, method in self._methods.items()}
 
 

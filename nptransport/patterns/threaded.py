@@ -40,14 +40,15 @@ class ThreadedServing(Serving):
         self._waker = Waker()
 
     def serve(self, *, timeout: float | None = None) -> None:
-        """Answer calls in this thread until :meth:`close` is called: by a handler, another thread, or that of a signal.
+        """Answer calls in this thread until :meth:`close` is called, by a handler, another thread or a signal handler.
 
-        However it ends, what is being worked on has up to ``linger`` seconds to be answered.
+        However it ends, it waits up to ``linger`` seconds for handlers that run, and answers their calls.
 
         Raises:
             Timeout: ``timeout`` seconds (None: no end) have passed. It can be called again.
             AuthenticationError: every address that it connects to refuses it. Called again, it tries again.
-            ConnectionClosed, MisuseError: it is closed, another thread serves already, or this is a forked child.
+            ConnectionClosed: it has been closed.
+            MisuseError: another thread is using it, or this is a forked child.
         """
         self._channel.enter()
         self._server = threading.get_ident()
@@ -193,10 +194,10 @@ class ThreadedServing(Serving):
             self._finish(max(0.0, deadline - time.monotonic()))
 
     def close(self, *, linger: float | None = None) -> None:
-        """Let what is being worked on be answered and the answers arrive, ``linger`` seconds at the most, then close.
+        """Wait up to ``linger`` seconds for handlers that run, and for their answers to arrive, then close.
 
-        Calls that were not begun are left to their clients, which send them again when a server is back. Called by the
-        thread that serves, as by a handler or by that of a signal, it only asks ``serve`` to end.
+        Calls that have not begun are left to their clients, which send them again when a server is back. Called in the
+        thread that serves, as by a handler or a signal handler, it only asks ``serve`` to end.
         """
         self._linger = read_linger(linger, self._linger)
         self._close_blocking()

@@ -11,7 +11,7 @@ __all__ = ["FREE", "SendHandle"]
 
 
 class SendHandle:
-    """Says when the memory of the arrays that were sent with ``copy=False`` is the caller's again."""
+    """Tells when arrays that were sent with ``copy=False`` may be changed again."""
 
     def __init__(self) -> None:
         self._left = 0
@@ -20,11 +20,11 @@ class SendHandle:
 
     @property
     def done(self) -> bool:
-        """Whether the memory is free."""
+        """Whether they may be changed."""
         return self._left == 0
 
     def wait(self, timeout: float | None = None) -> None:
-        """Return once the memory is free; Timeout after ``timeout`` seconds."""
+        """Return once they may be changed; Timeout after ``timeout`` seconds (None: no end)."""
         self._free = self._free or threading.Event()
         if not self.done and not self._free.wait(timeout):  # made before the look: no release is missed
             raise Timeout(f"the memory was still in use after {timeout:g} s", seconds=timeout)

@@ -31,9 +31,9 @@ class StreamStatistics:
     stale: int
     """Arrived, and older than ``max_age`` when their turn came."""
     missed: int
-    """Did not arrive: dropped by a publisher or proxy for want of room, lost with a connection, or malformed."""
+    """Did not arrive: dropped by a publisher or proxy that had no room, lost with a connection, or malformed."""
     waiting: int
-    """Arrived, and not yet taken: those are part of ``sent`` only once they are."""
+    """Arrived, and not yet handed out; they become part of ``sent`` when they are."""
 
 
 class Stream:

@@ -28,7 +28,7 @@ class EndpointStatistics:
     refused: int = 0
     """Connections that came and were refused: their key is not allowed, they have none, they speak another protocol."""
     refusals: Mapping[str, int] = field(default_factory=dict)
-    """The same, by why."""
+    """The same, by reason."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class SubscriberState:
     topics: tuple[str, ...]
     """The prefixes that it asks for."""
     latest: bool
-    """Whether it is content with the newest of each topic."""
+    """Whether it takes only the newest message of each topic."""
     sent: int
     """Messages handed to ZeroMQ for it."""
     dropped_for_messages: int
@@ -101,7 +101,7 @@ class PublisherStatistics(EndpointStatistics):
     """Copies of messages that a subscriber did not get since ``max_messages`` were waiting for it; all subscribers,
     those that have left included."""
     dropped_for_bytes: int
-    """The same for want of room in ``max_bytes``."""
+    """The same, since there was no room in ``max_bytes``."""
     replaced: int
     """Copies that a newer one took the place of before there was room, for subscribers with ``latest=True``."""
     bytes_in_flight: int
@@ -124,13 +124,13 @@ class ProxyStatistics(EndpointStatistics):
     nbytes: int
     """Their bytes."""
     malformed: int
-    """Messages refused because they were none."""
+    """Messages that were refused because they could not be decoded."""
     duplicates: int
     """Messages that came again, and were not handed on again."""
     dropped_for_messages: int
     """Copies that a subscriber did not get since ``max_messages`` were waiting for it."""
     dropped_for_bytes: int
-    """The same for want of room in ``max_bytes``."""
+    """The same, since there was no room in ``max_bytes``."""
     replaced: int
     """Copies that a newer one took the place of before there was room, for subscribers with ``latest=True``."""
     bytes_in_flight: int
@@ -154,9 +154,9 @@ class SubscriberStatistics(EndpointStatistics):
     stale: int
     """Messages that arrived, and were older than ``max_age`` when their turn came."""
     missed: int
-    """Messages that did not arrive: dropped for want of room, lost with a connection, or malformed."""
+    """Messages that did not arrive: dropped since there was no room, lost with a connection, or malformed."""
     malformed: int
-    """What was refused because it could not be decoded."""
+    """Messages that were refused because they could not be decoded."""
     duplicates: int
     """Messages that came again, as after a reconnection, or by two ways; handed out once."""
     streams: Mapping[tuple[str, str], StreamStatistics]
@@ -209,15 +209,15 @@ class ServerStatistics(EndpointStatistics):
     errors: int
     """Those that were answered by an error."""
     waiting: int
-    """Calls that are here and have not been begun."""
+    """Calls that have arrived, and not begun."""
     begun: int
-    """Calls that are being worked on."""
+    """Calls that are being handled."""
     repeated: int
-    """Calls that came again while they were here, and were not worked on twice."""
+    """Calls that came again while they were here, and were not handled twice."""
     cancelled: int
-    """Calls that were dropped before they were begun, as their client wished."""
+    """Calls that were dropped before they began, as their client had given them up."""
     undelivered: int
-    """Answers that could not be handed over: their client has gone, or does not read."""
+    """Answers that could not be sent: their client has gone, or does not read."""
     malformed: int
     """Messages that were refused because they could not be decoded."""
     connections: int
@@ -233,11 +233,11 @@ class WorkerState:
     """What a broker knows of one worker."""
 
     name: str
-    """Host and process, or whatever the worker calls itself."""
+    """Host and process id, or the name that the worker was given."""
     methods: tuple[str, ...]
     """What it offers."""
     slots: int
-    """Tasks that it works on at one time."""
+    """Tasks that it handles at once."""
     busy: int
     """Those that it has now."""
     done: int
@@ -277,7 +277,7 @@ class BrokerStatistics(EndpointStatistics):
     repeated: int
     """Calls that came again while they were here, and were not done twice."""
     undelivered: int
-    """Messages that could not be handed over, since whom they were for has gone."""
+    """Messages that could not be sent, since their recipient has gone."""
     malformed: int
     """Messages that were refused because they could not be decoded."""
     lost_workers: int

@@ -44,11 +44,11 @@ def _as_list(addresses: Addresses) -> list[str]:
     if addresses is None:
         return []
     if isinstance(addresses, (bytes, bytearray, memoryview)) or not isinstance(addresses, (str, Iterable)):
-        raise AddressError(f"{addresses!r}: expected a text such as 'tcp://127.0.0.1:5555'", address=repr(addresses))
+        raise AddressError(f"{addresses!r}: expected a str such as 'tcp://127.0.0.1:5555'", address=repr(addresses))
     listed = [addresses] if isinstance(addresses, str) else list(addresses)
     for address in listed:
         if not isinstance(address, str):
-            raise AddressError(f"{address!r}: expected a text such as 'tcp://127.0.0.1:5555'", address=repr(address))
+            raise AddressError(f"{address!r}: expected a str such as 'tcp://127.0.0.1:5555'", address=repr(address))
     return listed
 
 

@@ -40,7 +40,7 @@ class Curve:
     that many connect to; a subscriber that binds for many publishers is the server, too. Within a process
     (``inproc://``) there is nobody to keep out, and nothing is checked.
 
-    Use :meth:`server`, :meth:`client`, or :meth:`load` for a file. One may serve several endpoints.
+    Use :meth:`server`, :meth:`client`, or :meth:`load` for a file. Several endpoints may share one.
     """
 
     def __init__(
@@ -92,14 +92,14 @@ class Curve:
         """The side that has a list of whom to let in.
 
         Args:
-            secret: its secret key: the file that ``nptransport keygen`` made, or the key itself.
-            allowed: public keys of clients: texts, files with one key a line, folders of such files; one or several.
-                It is looked at for each connection that comes, so what is added to or removed from the files, or a
-                list or set given here, counts at once. Connections that are there go on.
-            allow_any: let in whoever knows the public key of this server, with any key.
+            secret: its secret key: the file that ``nptransport keygen`` made, or the key as str.
+            allowed: public keys of clients: str, files with one key on each line, or folders of such files; one or
+                several. They are read for each new connection, so what is added to or removed from the files, or a
+                list or set given here, takes effect at once. Existing connections stay.
+            allow_any: let in everybody who knows the public key of this server, with any key.
 
         Raises:
-            AuthenticationError: without ``allowed`` or ``allow_any``; for a file that others can read, or no key.
+            AuthenticationError: neither ``allowed`` nor ``allow_any`` is given; others can read a file; it has no key.
         """
         return cls(secret=secret, allowed=allowed, allow_any=allow_any)
 
@@ -109,34 +109,38 @@ class Curve:
 
         Args:
             server: the server's public key, or the file with it: whoever else answers there is refused.
-            secret: its own secret key: file or text. Without one a key is made up, which only servers with
-                ``allow_any`` let in.
+            secret: its own secret key: a file, or the key as str. Without one a key is generated, which only servers
+                with ``allow_any`` let in.
 
         Raises:
-            AuthenticationError: for a file that others can read, or no key.
+            AuthenticationError: a file can be read by others, or has no key.
         """
         return cls(secret=secret, server=server)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Curve:
-        """What a file says, such as ``--security FILE`` names::
+        """The Curve that a file describes, as for ``--security FILE``::
 
             [server]                       or    [client]
             secret = camera.secret               secret = viewer.secret
             allowed = viewers/                   server = camera.public
 
-        Files are looked for beside it. ``allowed`` may go over several lines; ``allow_any = yes`` takes its place.
+        Paths are relative to its folder. ``allowed`` may take several lines; ``allow_any = yes`` replaces it.
 
         Raises:
-            AuthenticationError: for a file of another kind, and as :meth:`server` and :meth:`client`.
+            AuthenticationError: the file has another content; and as :meth:`server` and :meth:`client`.
         """
         return _load(cls, os.fspath(path))
 
     @staticmethod
     def generate(name: str | os.PathLike[str]) -> tuple[str, str]:
-        """Make a pair of keys: NAME.public, to be given away, and NAME.secret, which its owner only can read.
+        """Make a pair of keys: the file NAME.public, to be given away, and NAME.secret, which only its owner can read.
 
-        Returns their paths. AuthenticationError if one of them is there already, or cannot be written.
+        Returns:
+            Their paths.
+
+        Raises:
+            AuthenticationError: one of them exists already, or cannot be written.
         """
         public, secret = (key.decode() for key in zmq.curve_keypair())
         return write_pair(os.fspath(name), public, secret)
