@@ -209,7 +209,7 @@ def test_exporters_that_fail(exporter):
 def test_a_string_dtype_whose_missing_object_has_no_place_in_the_format():
     error = refusal(np.array(["a"], np.dtypes.StringDType(na_object=object)))
     assert "na_object" in error.reason
-    assert "use None, numpy.nan or a text" in error.reason
+    assert "use None, numpy.nan or a str" in error.reason
 
 
 def test_a_time_zone_without_a_name_is_refused_and_the_text_says_that_it_is_the_name():

@@ -194,5 +194,5 @@ def _from_array_method(value: Any, refusal: Exception) -> np.ndarray[Any, Any]:
 def writable(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The array if it may be written to, else a copy that is the caller's own, in the same memory order."""
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"expected a NumPy array, found {type(array).__name__}; of a nest, give each of its arrays")
+        raise TypeError(f"expected a NumPy array, found {type(array).__name__}; of nested data, give each array")
     return array if array.flags.writeable else array.copy(order="K")

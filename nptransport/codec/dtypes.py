@@ -84,11 +84,11 @@ def _describe_structured(dtype: np.dtype[Any], limits: Limits, depth: int, room:
             name.encode()
             field = [name, _describe(base, limits, depth - 1, room), offset]
         except UnicodeEncodeError:
-            raise EncodeError.at("", f"field name {name!a} holds lone surrogates, which are no text") from None
+            raise EncodeError.at("", f"field name {name!a} holds lone surrogates, which UTF-8 cannot hold") from None
         except EncodeError as error:
             raise EncodeError.at(f".{name}{error.path}", error.reason) from None
         if title and not (isinstance(title[0], str) and title[0].encode(errors="replace").decode() == title[0]):
-            raise EncodeError.at(f".{name}", f"title {title[0]!a} is not a text")
+            raise EncodeError.at(f".{name}", f"title {title[0]!a} is no str")
         if shape or title:
             field.append(list(shape))
         if title:

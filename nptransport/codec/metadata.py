@@ -81,7 +81,7 @@ def write_topic(name: Any) -> bytes:
     try:
         return name.encode()
     except UnicodeEncodeError:
-        raise EncodeError.at("topic", f"{name!a} holds lone surrogates, which are no text") from None
+        raise EncodeError.at("topic", f"{name!a} holds lone surrogates, which UTF-8 cannot hold") from None
 
 
 def read_topic(first: Buffer) -> str:

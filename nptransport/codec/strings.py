@@ -35,7 +35,7 @@ def describe_strings(dtype: Any) -> dict[str, Any]:
     if hasattr(dtype, "na_object"):
         missing = dtype.na_object
         if not (missing is None or type(missing) is str or _is_nan(missing)):
-            raise EncodeError.at("", f"na_object {missing!r} cannot travel; use None, numpy.nan or a text")
+            raise EncodeError.at("", f"na_object {missing!r} cannot travel; use None, numpy.nan or a str")
         descriptor["missing"] = missing
     return descriptor
 

@@ -23,7 +23,9 @@ def lower_scalar(value: np.generic, limits: Limits) -> list[Any]:
         try:
             return ["text", value.encode().decode()]
         except UnicodeEncodeError:
-            raise EncodeError.at("", "a text with lone surrogates is no UTF-8; send it as bytes") from None
+            raise EncodeError.at(
+                "", "a str with lone surrogates cannot be written in UTF-8; send it as bytes"
+            ) from None
     if isinstance(value, np.bytes_):
         return ["bytes", bytes(value)]
     array = np.asarray(value)

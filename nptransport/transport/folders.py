@@ -50,7 +50,7 @@ def allowed_users() -> set[int]:
         return {os.geteuid(), *map(int, named)}
     except ValueError:
         raise AddressError(
-            f"{_ALLOW}={os.environ[_ALLOW]!r}: expected numbers of users, as `id -u` gives them, with commas between",
+            f"{_ALLOW}={os.environ[_ALLOW]!r}: expected user ids, as `id -u` prints them, separated by commas",
             address="shm://",
         ) from None
 

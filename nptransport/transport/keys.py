@@ -55,7 +55,7 @@ def read_secret(source: Source) -> str:
         if is_key(source):
             return source
         raise AuthenticationError(
-            f"secret: expected a file that `nptransport keygen` made, or a key of {_LETTERS} letters; found a text of "
+            f"secret: expected a file that `nptransport keygen` made, or a key of {_LETTERS} letters; found a str of "
             f"{len(source)} letters that is neither" + (f": {source}" if source.endswith(".secret") else "")
         )
     path = _path_of(source, "secret")
@@ -220,7 +220,7 @@ def _path_of(source: object, what: str) -> str:
         path = None
     if not isinstance(path, str) or "\0" in path:
         raise AuthenticationError(
-            f"{what}: expected a key as text, or the path of a file, found {type(source).__name__}"
+            f"{what}: expected a key as str, or the path of a file, found {type(source).__name__}"
         )
     return path
 

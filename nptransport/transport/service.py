@@ -60,7 +60,7 @@ class Service:
                 self._thread.start()
             except (OSError, RuntimeError) as error:  # no descriptor, or no thread
                 raise TransportError(
-                    f"{name}: cannot be watched over: {error}; raise the limits on open files and threads "
+                    f"{name}: cannot start its thread: {error}; raise the limits on open files and threads "
                     "(ulimit -n, ulimit -u)"
                 ) from None
             undone.pop_all()

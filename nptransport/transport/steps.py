@@ -26,8 +26,8 @@ class Need(enum.Enum):
 
     READABLE = "a message"
     WRITABLE = "room at the other side"
-    RELEASED = "memory that comes back"
-    WARM = "a warm buffer"
+    RELEASED = "memory that is still in use"
+    WARM = "a reused buffer"
     FETCHED = "a moment"
     SUBSCRIBED = "subscribers"
     SETTLED = "the last bytes to leave"
