@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 
+import repository  # noqa: F401 - for the processes
+
 OLD = 0.5  # seconds
 
 PUBLISHER = """

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import repository  # noqa: F401 - for what is imported below
 
 import nptransport as npt
 

@@ -12,6 +12,7 @@ import timeit
 
 import msgpack
 import numpy as np
+import repository  # noqa: F401 - for what is imported below
 
 import nptransport as npt
 

@@ -24,8 +24,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
+import repository  # noqa: F401 - for what is imported below
 
 import nptransport as npt
 

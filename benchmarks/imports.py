@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 
+import repository  # noqa: F401 - for the processes
+
 ROUNDS = 25
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 

@@ -3,9 +3,10 @@
     python benchmarks/memory.py [--frames 1000] [--size 24883200] [--addresses tcp ipc shm]
 
 By default 1,000 frames of 24.9 MB, a picture of 3840 x 2160 in three colours: with ``send`` as it is, with
-``copy=False``, and over shm:// with loans; the consumer takes each at once, or rests 20 ms after each. What is told is
-the peak of resident memory above what each process had before the first frame, in frames. Pages of shared memory count
-in both processes, which have them once.
+``copy=False``, and over shm:// with loans; the consumer takes each at once, or rests 20 ms after each. It checks dtype,
+shape and three elements of each, and every element of the last. What is told is the peak of resident memory above what
+each process had before the first frame, in frames. Pages of shared memory count in both processes, which have them
+once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from streaming import VALUE, array_of, free_port, ready
+import repository  # noqa: F401 - for what is imported below
+from streaming import Expected, array_of, figure_from, free_port, ready
 
 import nptransport as npt
 
@@ -37,23 +39,26 @@ def produce(address: str, way: str, frames: int, size: int) -> None:
         for _ in range(frames):
             if way == "loan":
                 with producer.loan(size, np.uint8) as lent:
-                    lent[:] = VALUE
+                    lent[:] = frame
             else:
                 producer.send(frame, copy=way == "safe")
         producer.flush()
     print(peak() - before, flush=True)
 
 
-def consume(address: str, rest: float, frames: int) -> None:
+def consume(address: str, rest: float, frames: int, size: int) -> None:
+    expected = Expected(size)
     with npt.Consumer(bind=address) as consumer:
         ready()
-        consumer.recv()
+        consumer.recv(timeout=60)
         before = peak()
         for _ in range(frames):
-            frame = consumer.recv()
-            assert frame[0] == frame[-1] == VALUE
+            frame = consumer.recv(timeout=60)
+            expected.look(frame)
             time.sleep(rest)
-    print(peak() - before, flush=True)
+        risen = peak() - before
+        expected.compare(frame)
+    print(risen, flush=True)
 
 
 def turn(address: str, way: str, rest: float, frames: int, size: int) -> tuple[float, float]:
@@ -64,10 +69,15 @@ def turn(address: str, way: str, rest: float, frames: int, size: int) -> tuple[f
     )
     assert consumer.stdout is not None
     consumer.stdout.readline()
-    producer = subprocess.run(
-        [*command, "produce", address, way, str(frames), str(size)], stdout=subprocess.PIPE, text=True, check=True
+    producer = subprocess.Popen(
+        [*command, "produce", address, way, str(frames), str(size)], stdout=subprocess.PIPE, text=True
     )
-    return int(producer.stdout) / size, int(consumer.communicate()[0]) / size
+    try:
+        held = figure_from(consumer, "the consumer")
+        return figure_from(producer, "the producer") / size, held / size
+    finally:
+        producer.kill()  # it would wait for a consumer that failed
+        producer.wait()
 
 
 def main() -> None:
@@ -82,7 +92,7 @@ def main() -> None:
         if role == "produce":
             produce(address, how, int(frames), int(size))
         else:
-            consume(address, float(how), int(frames))
+            consume(address, float(how), int(frames), int(size))
         return
     with tempfile.TemporaryDirectory(prefix="npt") as folder:
         number = 0

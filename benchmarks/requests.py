@@ -7,6 +7,8 @@
 2. Tasks of 1 MB in and out through a broker and two workers over ipc:// and over shm://, against
    multiprocessing.Pool.map, ProcessPoolExecutor.map and, where `distributed` is installed, Dask's Client.map, with the
    same function and data.
+
+dtype and shape of each result are checked, and every element of the last of each turn, outside the clock.
 """
 
 from __future__ import annotations
@@ -18,22 +20,28 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-# The folder of this file would stand in front of the package named like it.
-sys.path[:] = [path for path in sys.path if not path.endswith("benchmarks")]
+import repository
+
+# This file would stand in front of the package named like it.
+FOLDER = str(repository.ROOT / "benchmarks")
+sys.path[:] = [path for path in sys.path if path != FOLDER] + [FOLDER]
 
 import numpy as np  # noqa: E402 - below what makes the imports of others safe
 import zmq  # noqa: E402
+from streaming import WrongContent, array_of, check  # noqa: E402
 
 import nptransport as npt  # noqa: E402
+
+Array = np.ndarray[Any, Any]
 
 OURS = ("ipc", "shm")
 SPAWN = multiprocessing.get_context("spawn")
 
 
-def invert(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def invert(array: Array) -> Array:
     return 255 - array
 
 
@@ -66,32 +74,41 @@ def start(function: Callable[..., None], *args: str) -> Any:
     return process
 
 
-def seconds(function: Callable[[], object]) -> float:
+def seconds(function: Callable[[], Iterable[Array]], expected: Array, count: int) -> float:
+    """That it takes until so many results are there, of which ``expected`` is the last. Raises WrongContent."""
+    kind, received = (expected.dtype, expected.shape), 0
     started = time.perf_counter()
-    function()
-    return time.perf_counter() - started
+    for result in function():
+        received += 1
+        if (result.dtype, result.shape) != kind:
+            raise WrongContent(f"result {received}: {result.dtype} {result.shape}")
+    taken = time.perf_counter() - started
+    if received != count:
+        raise WrongContent(f"{received} results of {count}")
+    check(result, expected)
+    return taken
 
 
 def round_trips(folder: str, rounds: int, count: int) -> None:
     processes = [start(echo, f"ipc://{folder}/echo"), start(serve, f"ipc://{folder}/serve")]
     socket = zmq.Context.instance().socket(zmq.DEALER)
     socket.connect(f"ipc://{folder}/echo")
-    array = np.zeros(128)
+    array = np.arange(128.0)
     with npt.Client(connect=f"ipc://{folder}/serve") as client:
 
-        def bare() -> None:
+        def bare() -> Iterator[Array]:
             for _ in range(count):
                 socket.send(b"metadata" * 8, zmq.SNDMORE)
                 socket.send(array)
                 socket.recv()
-                np.frombuffer(socket.recv())
+                yield np.frombuffer(socket.recv())
 
-        def ours() -> None:
+        def ours() -> Iterator[Array]:
             for _ in range(count):
-                client.call("echo", array)
+                yield client.call("echo", array)
 
-        bare(), ours()
-        pairs = [(seconds(bare), seconds(ours)) for _ in range(rounds)]
+        seconds(bare, array, count), seconds(ours, array, count)
+        pairs = [(seconds(bare, array, count), seconds(ours, array, count)) for _ in range(rounds)]
     socket.close(0)
     for process in processes:
         process.kill()
@@ -106,8 +123,9 @@ def throughput(folder: str, rounds: int, count: int) -> None:
     for transport in OURS:
         frontend, backend = f"{transport}://{folder}/{transport}-f", f"{transport}://{folder}/{transport}-b"
         processes += [start(route, frontend, backend), start(work, backend), start(work, backend)]
-    arrays = [np.full(2**20, index % 256, np.uint8) for index in range(count)]
-    contenders: dict[str, Callable[[], Any]] = {}
+    arrays = [array_of(2**20) ^ np.uint8(index % 256) for index in range(count)]
+    expected = invert(arrays[-1])
+    contenders: dict[str, Callable[[], Iterable[Array]]] = {}
     with (
         npt.Client(connect=f"ipc://{folder}/ipc-f") as ipc,
         npt.Client(connect=f"shm://{folder}/shm-f") as shm,
@@ -115,11 +133,11 @@ def throughput(folder: str, rounds: int, count: int) -> None:
         concurrent.futures.ProcessPoolExecutor(2, mp_context=SPAWN) as executor,
     ):
         for transport, client in zip(OURS, (ipc, shm), strict=True):
-            contenders[f"Broker and Worker, {transport}"] = lambda client=client: [
-                each.shape for each in client.map("invert", arrays, max_bytes=2**24)
-            ]
+            contenders[f"Broker and Worker, {transport}"] = lambda client=client: client.map(
+                "invert", arrays, max_bytes=2**24
+            )
         contenders["multiprocessing.Pool.map"] = lambda: pool.map(invert, arrays, chunksize=1)
-        contenders["ProcessPoolExecutor.map"] = lambda: list(executor.map(invert, arrays))
+        contenders["ProcessPoolExecutor.map"] = lambda: executor.map(invert, arrays)
         closing: list[Callable[[], None]] = []
         try:
             import distributed
@@ -134,11 +152,11 @@ def throughput(folder: str, rounds: int, count: int) -> None:
                 dask.map(invert, dask.scatter(arrays, hash=False), pure=False)
             )
         for contender in contenders.values():
-            contender()
+            seconds(contender, expected, count)
         times: dict[str, list[float]] = {name: [] for name in contenders}
         for _ in range(rounds):
             for name, contender in contenders.items():
-                times[name].append(seconds(contender))
+                times[name].append(seconds(contender, expected, count))
         for close in closing:
             close()
     for process in processes:

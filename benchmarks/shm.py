@@ -2,9 +2,10 @@
 
     python benchmarks/shm.py [--sizes 1024 1000000 8000000 32000000] [--loans 65536 128000000] [--rounds 5]
 
-Each contestant streams arrays of one size to another process, which reads every element (their maximum). Rates are
-taken at the reader, after a tenth of the messages. The table gives medians over the rounds and the ratios within them;
-then messages a second of loans, in which nobody writes or reads more than the first byte.
+Each contestant streams arrays of one size to another process, which reads every element (their maximum), checks dtype
+and shape, and compares all of the last one. Rates are taken at the reader, after a tenth of the messages. The table
+gives medians over the rounds and the ratios within them; then messages a second of loans, in which nobody writes or
+reads more than the first byte, which is their number.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
-from streaming import VALUE, array_of, copies_per_second, read_socket, ready, write_socket
+import repository  # noqa: F401 - for what is imported below
+from streaming import Expected, WrongContent, array_of, copies_per_second, figure_from, read_socket, ready, write_socket
 
 import nptransport as npt
 
@@ -41,9 +43,9 @@ def write_ours(address: str, size: int, count: int) -> None:
 
 def write_loans(address: str, size: int, count: int) -> None:
     with npt.Producer(connect=address, max_bytes=4 * max(size, 2**26)) as producer:
-        for _ in range(count):
+        for number in range(count):
             with producer.loan(size, np.uint8) as array:
-                array[0] = VALUE
+                array[0] = number % 256
 
 
 READERS = {"shm": read_ours, "ipc": read_ours, "socket": read_socket, "loan": read_ours}
@@ -51,15 +53,23 @@ WRITERS = {"shm": write_ours, "ipc": write_ours, "socket": write_socket, "loan":
 
 
 def read(name: str, address: str, size: int, count: int) -> None:
-    start = 0.0
+    start, expected, most = 0.0, Expected(size), array_of(size).max()
     for number, array in enumerate(READERS[name](address, size)):
-        value = array[0] if name == "loan" else array.max()
-        assert value == VALUE
+        if name == "loan":
+            if array.dtype != np.uint8 or array.shape != (size,) or array[0] != number % 256:
+                raise WrongContent(f"loan {number}: {array.dtype} {array.shape} that begins with {array[0]}")
+        else:
+            expected.look(array)
+            if array.max() != most:
+                raise WrongContent(f"array {number}: its maximum is wrong")
         if number == count // 10:
             start = time.perf_counter()
         if number == count - 1:
             break
-    print((count - 1 - count // 10) / (time.perf_counter() - start), flush=True)
+    seconds = time.perf_counter() - start
+    if name != "loan":
+        expected.compare(array)
+    print((count - 1 - count // 10) / seconds, flush=True)
 
 
 def run(name: str, address: str, size: int, count: int) -> float:
@@ -70,10 +80,11 @@ def run(name: str, address: str, size: int, count: int) -> float:
     assert reader.stdout is not None
     reader.stdout.readline()
     writer = subprocess.Popen([sys.executable, __file__, "--role", "write", *arguments])
-    rate = float(reader.stdout.readline())
-    reader.wait()
-    writer.wait()
-    return rate
+    try:
+        return figure_from(reader, name)
+    finally:
+        writer.kill()  # it would wait for a reader that failed
+        writer.wait()
 
 
 def main() -> None:

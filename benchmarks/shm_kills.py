@@ -22,6 +22,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import repository  # noqa: F401 - for what is imported below
 
 import nptransport as npt
 

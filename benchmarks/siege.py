@@ -25,9 +25,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+import repository  # noqa: F401 - for what is imported below
 import zmq
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import nptransport as npt
 

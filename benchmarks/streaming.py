@@ -1,10 +1,11 @@
-"""What stream.py, pubsub.py and shm.py share: the arrays, the limits of the machine, and the table."""
+"""What the scripts that stream share: the arrays and how they are checked, the limits of the machine, and the table."""
 
 from __future__ import annotations
 
 import json
 import socket
 import statistics
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,13 @@ import numpy as np
 
 __all__ = [
     "COPY_BELOW",
-    "VALUE",
+    "Expected",
     "Table",
+    "WrongContent",
     "array_of",
+    "check",
     "copies_per_second",
+    "figure_from",
     "free_port",
     "header_of",
     "read_socket",
@@ -25,12 +29,48 @@ __all__ = [
     "write_socket",
 ]
 
-VALUE = 7
+ODD = 0x9E37_79B9_7F4A_7C15  # multiples of it differ in all of their bytes
 COPY_BELOW = 64 * 1024  # bytes: where the bare ones change to copy=False
 
 
+class WrongContent(Exception):
+    """What arrived is not what was sent."""
+
+
 def array_of(size: int) -> np.ndarray:
-    return np.full(size, VALUE, np.uint8)
+    """No eight bytes of it in a row are those of another place, so that it matters in which order they arrive."""
+    words = np.arange(1, size // 8 + 2, dtype=np.uint64) * np.uint64(ODD)
+    return words.view(np.uint8)[:size]
+
+
+def check(array: object, expected: np.ndarray) -> None:
+    """dtype, shape and every element. Raises WrongContent."""
+    if not isinstance(array, np.ndarray) or (array.dtype, array.shape) != (expected.dtype, expected.shape):
+        found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise WrongContent(f"expected {expected.dtype} {expected.shape}, found {found}")
+    if not np.array_equal(array, expected):
+        raise WrongContent(f"{np.count_nonzero(array != expected)} of {array.size} elements differ")
+
+
+class Expected:
+    """What a reader has to receive again and again: ``array_of`` one size."""
+
+    def __init__(self, size: int) -> None:
+        self._array = array_of(size)
+        self._shape, self._middle = (size,), size // 2
+        self._few = self._few_of(self._array)
+
+    def _few_of(self, array: np.ndarray) -> tuple[int, int, int]:
+        return array[0], array[self._middle], array[-1]
+
+    def look(self, array: np.ndarray) -> None:
+        """dtype, shape and three elements, which takes next to no time. Raises WrongContent."""
+        if array.dtype != np.uint8 or array.shape != self._shape or self._few_of(array) != self._few:
+            self.compare(array)
+
+    def compare(self, array: np.ndarray) -> None:
+        """Every element: outside of what is timed. Raises WrongContent."""
+        check(array, self._array)
 
 
 def header_of(size: int) -> bytes:
@@ -41,6 +81,15 @@ def header_of(size: int) -> bytes:
 def ready() -> None:
     """Tell the parent process that the other side may begin."""
     print("ready", flush=True)
+
+
+def figure_from(process: subprocess.Popen[str], name: str) -> float:
+    """What a process prints at its end. Raises SystemExit where it failed; it has said why."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if process.wait() or not line:
+        raise SystemExit(f"failed: {name}")
+    return float(line)
 
 
 def free_port() -> int:

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import repository  # noqa: F401 - for what is imported below
 
 import nptransport as npt
 

@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import repository  # noqa: F401 - for what is imported below
 import zmq
 from streaming import copies_per_second
 
