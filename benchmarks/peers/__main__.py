@@ -8,7 +8,7 @@ In each turn one process sends int64 arrays of one size to another for so many s
 The sender stamps each with its number; the receiver checks dtype, shape, number and three elements of each, and every
 element of the last (of each with --read). Rates are taken at the receiver after the first fifth of the time and eight
 arrays. In a round each contestant has one turn a size. A contestant that fails, or delivers something else, is said to,
-and the others go on.
+and the others go on. Exit status: 1 if all failed.
 """
 
 from __future__ import annotations
@@ -22,36 +22,49 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from peers.contestants import load  # noqa: E402 - below what makes it possible
+from arguments import Parser, count, positive, status_of, writable  # noqa: E402 - below what makes it possible
+
+from peers.contestants import load  # noqa: E402
 from peers.table import Figures, machine, size_text, sizes_of  # noqa: E402
 from peers.turn import Failed, turn  # noqa: E402
 from peers.work import Work  # noqa: E402
 
 
-def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=sizes_of, default=sizes_of("64KB,1MB,6.2MB,128MB"), help="decimal units")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each turn")
-    parser.add_argument("--rounds", type=int, default=3)
+def sizes(text: str) -> list[int]:
+    try:
+        return sizes_of(text)
+    except (OverflowError, ValueError):
+        raise argparse.ArgumentTypeError(f"bytes, as in 64KB,6.2MB, are needed, not {text!r}") from None
+
+
+def the_parser() -> Parser:
+    parser = Parser(__doc__)
+    parser.add_argument("--sizes", type=sizes, default=sizes_of("64KB,1MB,6.2MB,128MB"), help="decimal units")
+    parser.add_argument("--seconds", type=positive, default=1.0, help="of each turn")
+    parser.add_argument("--rounds", type=count, default=3)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="what the contestants' names begin with")
     parser.add_argument("--read", action="store_true", help="read every element of every array; fill loans whole")
     parser.add_argument("--markdown", action="store_true", help="the table for a document")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all rates to this file")
+    parser.add_argument("--json", type=writable, metavar="FILE", help="also write all rates to this file")
     parser.add_argument("--list", action="store_true", help="the contestants, and how each is used")
-    return parser.parse_args()
+    return parser
 
 
 def main() -> int:
-    options = parsed()
+    parser = the_parser()
+    options = parser.parse_args()
     peers, missing = load()
+    for name in options.only or []:
+        if not any(peer.name.startswith(name) for peer in peers):
+            parser.error(f"--only {name}: there are {'; '.join(peer.name for peer in peers)}")
     for sentence in missing:
         print(sentence, file=sys.stderr)
     if options.only:
         peers = [peer for peer in peers if any(peer.name.startswith(name) for name in options.only)]
-    if options.list or not peers:
+    if options.list:
         for peer in peers:
             print(f"{peer.name}: {peer.way}")
-        return 0 if peers else 2
+        return 0
     figures = Figures(options.sizes, [peer.name for peer in peers])
     for number in range(options.rounds):
         for size in options.sizes:
@@ -76,8 +89,8 @@ def main() -> int:
     print(f"\n{here['processor']}, {here['cores']} cores, {here['system']}, Python {here['python']}, {versions}")
     if options.json:
         options.json.write_text(json.dumps(figures.as_json(), indent=1))
-    return 0
+    return 0 if figures.rates else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

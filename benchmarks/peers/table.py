@@ -24,6 +24,8 @@ def sizes_of(text: str) -> list[int]:
     for each in text.upper().split(","):
         unit = next(unit for unit in UNITS if each.endswith(unit)) if each[-1:] == "B" else ""
         sizes.append(round(float(each.removesuffix(unit)) * UNITS.get(unit, 1)))
+        if sizes[-1] < 1:
+            raise ValueError(f"{each}: less than a byte")
     return sizes
 
 

@@ -21,6 +21,7 @@ __all__ = ["Failed", "turn"]
 SPAWN = multiprocessing.get_context("spawn")
 LONGEST = 200  # characters of an error
 PATIENCE = 60.0  # seconds for starting and for stragglers, beside those of the work
+STRAGGLING = 5.0  # seconds for ending, before a side is killed
 
 
 class Failed(Exception):
@@ -47,12 +48,16 @@ def turn(peer: Peer, work: Work) -> float:
                 _start(log, report, _send, peer.send, link, work, listening, finished),
             ]
         report.close()
+        patience = STRAGGLING
         try:
             return _outcome(reports, sides, time.monotonic() + 4 * work.seconds + PATIENCE, log)
+        except KeyboardInterrupt:
+            patience = 0.0
+            raise
         finally:
             finished.set()
             for side in sides:
-                side.join(5)
+                side.join(patience)
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(side.pid, signal.SIGKILL)
                 side.join()
