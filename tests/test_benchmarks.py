@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from children import wait_until
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
-from compare import ratio, worse  # noqa: E402 - found once the folder is on the path
+import shm  # noqa: E402 - found once the folder is on the path
+import stream  # noqa: E402
+from compare import ratio, worse  # noqa: E402
 from instructions import judged, to_keep  # noqa: E402
 from peers.contestants import pipe  # noqa: E402
 from peers.peer import Peer  # noqa: E402
 from peers.table import size_text, sizes_of  # noqa: E402
 from peers.turn import Failed, turn  # noqa: E402
 from peers.work import Sink, Source, Work, WrongContent  # noqa: E402
+from streaming import WrongContent as WrongArray  # noqa: E402
+from streaming import array_of  # noqa: E402
 
 WORK = Work(size=4096, seconds=0.05, whole=True)
 
@@ -92,3 +100,120 @@ def test_counts_are_judged_within_the_tolerance():
     assert kept["encode"] == {"instructions": 1000, "tolerance": 0.04}
     counts = {"encode": [1, 1040, 2000], "decode": [1041], "dumps": [10], "new": [5]}
     assert judged(counts, kept) == ["decode"]
+
+
+SCRIPTS = sorted(path.name for path in BENCHMARKS.glob("*.py") if "argparse" in path.read_text())
+
+
+def ran(*command, **environment):
+    return subprocess.run(
+        [sys.executable, *map(str, command)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """PYTHONPATH of a package of our name that is not the repository's."""
+    package = tmp_path / "elsewhere" / "nptransport"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit('not the repository beside the scripts')")
+    return str(package.parent)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_scripts_take_the_repository_that_they_lie_in(script, installed):
+    done = ran(BENCHMARKS / script, "--help", PYTHONPATH=installed)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_so_do_their_children(installed):
+    done = ran(BENCHMARKS / "memory.py", "--frames", 8, "--size", 65536, "--addresses", "ipc", PYTHONPATH=installed)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("consumer") == 4
+
+
+@pytest.mark.parametrize("script", [stream, shm])
+def test_a_reader_notices_parts_in_the_wrong_order(script, monkeypatch):
+    size = 1_000_000
+    good, wrong = array_of(size), array_of(size)
+    wrong[200_000:800_000] = np.roll(wrong[200_000:800_000], 262_144)
+    wrong[size // 2] = good[size // 2]
+
+    def arrays(last):
+        return lambda *_: iter([*[good] * 11, last])
+
+    def read(last):
+        if script is stream:
+            monkeypatch.setitem(stream.CONTESTANTS, "send()", (arrays(last), None))
+            stream.reader("send()", "", size, 12)
+        else:
+            monkeypatch.setitem(shm.READERS, "shm", arrays(last))
+            shm.read("shm", "", size, 12)
+
+    read(good)
+    with pytest.raises(WrongArray, match="elements differ"):
+        read(wrong)
+    with pytest.raises(WrongArray, match="expected uint8"):
+        read(good.view(np.int8))
+
+
+def test_faults_are_counted_of_every_contestant():
+    done = ran(BENCHMARKS / "faults.py", "--size", 1_000_000, "--arrays", 3, "--rounds", 1)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("page faults per array") == 5
+
+
+WRONG = [
+    *[("compare.py", "HEAD", "HEAD", *wrong) for wrong in (("--rounds", "0"), ("--tolerance", "nan"))],
+    ("compare.py", "HEAD", "HEAD", "--only", "bogus"),
+    ("instructions.py", "--only", "bogus"),
+    *[("peers", f"--sizes={sizes}") for sizes in ("0", "-1KB", "infMB")],
+    *[("peers", *wrong) for wrong in (("--seconds", "nan"), ("--rounds", "0"), ("--json", "/nonexistent/figures"))],
+]
+
+
+@pytest.mark.parametrize("command", WRONG, ids=" ".join)
+def test_wrong_arguments_are_said_in_a_line(command):
+    script, *arguments = command
+    done = ran(BENCHMARKS / script, *arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+
+
+def test_a_name_that_no_contestant_has_is_said():
+    done = ran(BENCHMARKS / "peers", "--only", "bogus")
+    assert done.returncode == 2
+    assert "--only bogus: there are nptransport, tcp;" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_worktrees_are_gone_when_a_comparison_is_ended(number, status, tmp_path):
+    (tmp_path / "benchmarks").mkdir()
+    for script in ("compare.py", "arguments.py", "streaming.py"):
+        (tmp_path / "benchmarks" / script).write_text((BENCHMARKS / script).read_text())
+    (tmp_path / "nptransport.py").write_text("import time\ntime.sleep(60)\n")  # so that it is still measuring
+    git(tmp_path, "init", "--quiet", ".")
+    for commit in ("first", "second"):
+        (tmp_path / commit).touch()
+        git(tmp_path, "add", ".")
+        git(tmp_path, "-c", "user.name=n", "-c", "user.email=e", "commit", "--quiet", "-m", commit)
+    command = [sys.executable, tmp_path / "benchmarks" / "compare.py", "HEAD~1", "HEAD"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    with contextlib.ExitStack() as stack:
+        stack.callback(process.kill)
+        wait_until(lambda: git(tmp_path, "worktree", "list").count("\n") == 3)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert "Traceback" not in said
+    assert git(tmp_path, "worktree", "list").count("\n") == 1
+
+
+def git(folder, *arguments):
+    done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, timeout=30, check=True)
+    return done.stdout
