@@ -185,6 +185,17 @@ def test_wrong_arguments_are_said_in_a_line(command):
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
 
 
+def test_a_run_in_which_all_fail_has_failed():
+    done = ran(BENCHMARKS / "peers", "--only", "Pipe, send_bytes", "--sizes", "1000000GB", "--rounds", 1)
+    assert done.returncode == 1
+    assert "failed: Pipe, send_bytes, 1e+06 GB: " in done.stdout
+
+
+def test_commits_are_not_compared_without_git():
+    done = ran(BENCHMARKS / "compare.py", "HEAD", "HEAD", PATH="/nonexistent")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "git is not installed\n")
+
+
 def test_a_name_that_no_contestant_has_is_said():
     done = ran(BENCHMARKS / "peers", "--only", "bogus")
     assert done.returncode == 2
