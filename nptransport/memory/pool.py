@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["InFlight"]
+__all__ = ["DEPTH", "DEPTH_BYTES", "SMALL", "InFlight"]
 
+# Up to here a copy into a message of libzmq's own costs less than lending it a buffer and hearing of its return.
+SMALL = 64 * 1024
 _PAGE = 4096
 # Buffers on their way that keep a connection busy: as many, or that much. With more the copies leave the processor's
 # cache before they are sent, and to copy and to send them takes up to twice as long.
-_DEPTH, _DEPTH_BYTES = 4, 2**22
+DEPTH, DEPTH_BYTES = 4, 2**22
 _WAITS_FRESH = 3  # what a buffer never used costs more than one gone cold
 _Warm = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -115,7 +117,7 @@ class InFlight:
     def is_warm(self, nbytes: int, waits: int) -> bool:
         """Whether a copy of ``nbytes`` should be made now, not wait for a buffer that is still in the cache: few are on
         their way, or who reads is slow, as ``waits`` for this message, or those for the last one, have shown."""
-        depth = max(_DEPTH, _DEPTH_BYTES // nbytes)
+        depth = max(DEPTH, DEPTH_BYTES // nbytes)
         if self.count < depth or not (waits or self._came_back):
             return True
         if waits >= (_WAITS_FRESH if self._find(nbytes) is None else 1):

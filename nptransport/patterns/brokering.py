@@ -24,7 +24,7 @@ from ..protocol.failure import Failure
 from ..protocol.jobs import Jobs
 from ..protocol.records import Out
 from ..protocol.statistics import BrokerStatistics
-from ..protocol.words import PREFIX, Reader, Word, Writer
+from ..protocol.words import PREFIX, Reader, Word, Writer, check_interval
 from ..transport.addresses import Addresses
 from ..transport.channel import Channel, check_positive
 from ..transport.connections import refused
@@ -63,8 +63,7 @@ class Brokering:
         backend_security: Curve | None = None,
     ) -> None:
         check_positive(max_messages=max_messages, max_bytes=max_bytes)
-        if not 0 < interval <= 3600:
-            raise ValueError(f"interval={interval!r}: expected seconds, at most 3600")
+        check_interval(interval)
         self._limits, self._linger, self._interval = limits, read_linger(linger), interval
         self._lock = threading.RLock()
         self._ended = threading.Event()

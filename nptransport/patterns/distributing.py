@@ -22,8 +22,7 @@ from .announcing import Announcer, Repertoire
 
 __all__ = ["Distributor"]
 
-# Up to here a copy into a message of libzmq's own costs less than lending it a buffer and hearing of its return.
-_SMALL = 32 * 1024
+_SMALL = 32 * 1024  # as that of the pool, where each subscriber gets a copy
 
 
 class Distributor:

@@ -12,8 +12,9 @@ from ..codec.metadata import with_entry
 from ..errors import AuthenticationError, ConnectionClosed, MisuseError, Timeout
 from ..limits import Limits
 from ..log import warn
+from ..memory.pool import SMALL
 from ..protocol.handle import FREE, SendHandle
-from ..protocol.outbox import SMALL, Outbox
+from ..protocol.outbox import Outbox
 from ..protocol.statistics import ProducerStatistics
 from ..shm.layout import Lent, shaped
 from ..transport.addresses import Addresses

@@ -14,6 +14,7 @@ from ..codec.encoder import Encoder
 from ..errors import AddressError, ConnectionClosed
 from ..limits import Limits
 from ..protocol.desk import Task
+from ..protocol.words import MISSES, check_interval
 from ..transport.addresses import Addresses
 from ..transport.channel import Channel
 from ..transport.curve import Curve
@@ -24,7 +25,6 @@ from .serving import SLICE, Serving
 __all__ = ["INTERVAL", "Working"]
 
 INTERVAL = 1.0  # seconds between two words to the broker, and from it
-_MISSES = 3
 
 
 class Working(Serving):
@@ -58,13 +58,12 @@ class Working(Serving):
         )
 
     def _introduce(self, name: str | None, interval: float, limits: Limits) -> None:
-        if not 0 < interval <= 3600:
-            raise ValueError(f"interval={interval!r}: expected seconds, at most 3600")
+        check_interval(interval)
         self._name = name if name is not None else f"{socket.gethostname()}:{os.getpid()}"
         self._interval = interval
         self._encoder = Encoder(limits)
         self._broker: str | None = None
-        self._patience = _MISSES * max(interval, INTERVAL)  # seconds of the broker's silence
+        self._patience = MISSES * max(interval, INTERVAL)  # seconds of the broker's silence
 
     # What the broker says
 
@@ -91,7 +90,7 @@ class Working(Serving):
             if self._broker not in (None, fields[0]):
                 self._registered = False
             self._broker = fields[0]
-            self._patience = _MISSES * max(self._interval, fields[1])
+            self._patience = MISSES * max(self._interval, fields[1])
         return None
 
     def _front(self, answer: Answer) -> list[bytes]:

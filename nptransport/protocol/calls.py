@@ -9,11 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from .parcels import Parcel
-from .words import Word, Writer
+from .words import MISSES, MOST_ATTEMPTS, Word, Writer
 
 __all__ = ["Call", "Calls"]
 
-_MISSES = 3  # intervals of silence after which a broker is taken for dead
 _REFUSED = 0.05  # seconds after which a broker that had no room is tried again, should its word that it has be lost
 
 
@@ -131,7 +130,7 @@ class Calls:
         if not self._unsent or now < self._held_until:
             return None
         call = self.outstanding[next(iter(self._unsent))]
-        attempt = min(call.attempts + 1, 2**31 - 1)
+        attempt = min(call.attempts + 1, MOST_ATTEMPTS)
         head = self._writer.about(call.number, "call", call.method, call.form, attempt)
         parcel = call.parcel
         copied = None if parcel.copied is parcel.frames else [head, *parcel.copied]
@@ -193,7 +192,7 @@ class Calls:
         if now - self._spoke >= self._interval and not self._unsent:  # calls are signs of life, too
             self._spoke = now
             self._words.append(self._writer.word("alive", self._interval))
-        if now - self._heard > _MISSES * self._interval:
+        if now - self._heard > MISSES * self._interval:
             self._heard = now
             return False
         return True

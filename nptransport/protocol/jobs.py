@@ -14,11 +14,10 @@ from .failure import Failure
 from .queues import TaskQueues
 from .records import Client, Job, Key, Out, Worker
 from .statistics import BrokerStatistics
-from .words import Word, Writer
+from .words import MISSES, Word, Writer
 
 __all__ = ["Jobs"]
 
-_MISSES = 3  # intervals of silence after which a worker, or a client with tasks, is taken for dead
 _REMEMBERED = 4096
 _DEATHS = 3  # workers that a task may take with it
 _OVERDUE = 1.5  # intervals of silence after which a worker, which speaks twice in each, is given nothing more
@@ -228,7 +227,7 @@ class Jobs:
     def _doom(self, job: Job, last: str) -> None:
         """It may have killed too many. But who has only lost a connection will be back soon."""
         job.worker, job.last = None, last
-        job.verdict = self._now + _MISSES * self._interval
+        job.verdict = self._now + MISSES * self._interval
         self._doomed[job.client, job.number] = job
 
     def _acquit(self, peer: bytes) -> None:
@@ -273,7 +272,7 @@ class Jobs:
     def tick(self, now: float) -> None:
         """Look who is silent, and speak to who is there."""
         self._now = now
-        for peer in [peer for peer, each in self._workers.items() if now - each.heard > _MISSES * each.interval]:
+        for peer in [peer for peer, each in self._workers.items() if now - each.heard > MISSES * each.interval]:
             self.lost_workers += 1
             self._lose(peer, silent=True)
         for job in [job for job in self._doomed.values() if now >= job.verdict]:
@@ -281,12 +280,12 @@ class Jobs:
             self._fail(job, Failure("WorkersLost", text))
         self._deal()
         for peer, client in list(self._clients.items()):
-            if now - client.heard > _MISSES * client.interval:
+            if now - client.heard > MISSES * client.interval:
                 self.client_gone(peer)
                 self._given_up[peer] = None
                 if len(self._given_up) > _REMEMBERED:
                     del self._given_up[next(iter(self._given_up))]
-        if self._workers and now - self._started > _MISSES * self._interval:
+        if self._workers and now - self._started > MISSES * self._interval:
             self._refuse_unknown(now)
         if now - self._beaten >= self._interval:
             self._beaten = now
@@ -300,7 +299,7 @@ class Jobs:
     def _refuse_unknown(self, now: float) -> None:
         """Tasks of methods that nobody has ever offered; who does may only just be starting."""
         for job in self._queues.unknown(self._known):
-            if now - job.arrived > _MISSES * self._interval:
+            if now - job.arrived > MISSES * self._interval:
                 text = f"no worker has offered {job.method}; those here offer:"
                 self._fail(job, Failure("UnknownMethod", text, methods=dict(self._known)))
 

@@ -15,14 +15,11 @@ from ..codec.envelope import EnvelopeWriter
 from ..codec.framing import around, join_frames, should_join
 from ..codec.metadata import ALONE, BODY, with_entry
 from ..limits import Limits
-from ..memory.pool import InFlight
+from ..memory.pool import SMALL, InFlight
 from .handle import SendHandle
 from .loan import check_loan
 
-__all__ = ["SMALL", "Outbox"]
-
-# Up to here a copy into a message of libzmq's own costs less than lending it a buffer and hearing of its return.
-SMALL = 64 * 1024
+__all__ = ["Outbox"]
 
 _REMEMBERED = 64  # layouts
 

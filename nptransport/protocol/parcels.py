@@ -7,12 +7,9 @@ from typing import Any, NamedTuple
 
 from ..codec.encoder import Encoder, cut_frames
 from ..limits import Limits
-from ..memory.pool import InFlight
+from ..memory.pool import SMALL, InFlight
 
 __all__ = ["Parcel", "Parcels", "gathered"]
-
-# Up to here a copy into a message of libzmq's own costs less than lending it a buffer and hearing of its return.
-SMALL = 64 * 1024
 
 
 class Parcel(NamedTuple):

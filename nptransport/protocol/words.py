@@ -16,14 +16,17 @@ from ..codec.metadata import VERSION
 from ..errors import DecodeError
 from ..limits import Limits
 
-__all__ = ["MOST_ATTEMPTS", "PREFIX", "Form", "Reader", "Word", "Writer"]
+__all__ = ["MISSES", "MOST_ATTEMPTS", "PREFIX", "Form", "Reader", "Word", "Writer", "check_interval"]
 
 PREFIX = "nptransport."
 """Begins the names of methods that every server and broker has."""
-MOST_ATTEMPTS = 2**31
+MOST_ATTEMPTS = 2**31 - 1
+MISSES = 3
+"""Intervals of silence after which each takes the other side for dead."""
 
 _LONGEST = 1024  # bytes
 _LONGEST_NAME = 256
+_LONGEST_INTERVAL = 3600  # seconds
 _LIMITS = Limits(max_total_bytes=_LONGEST, max_metadata_bytes=_LONGEST, max_items=16, max_nesting=1)
 _NUMBER = struct.Struct(">BQ")
 _UINT64 = 0xCF
@@ -37,6 +40,12 @@ class Form:
     """It is the one positional argument: what most calls have, and what is quickest to encode."""
     ALL = 0
     """It is the list of the positional arguments and the dict of those by name."""
+
+
+def check_interval(interval: float) -> None:
+    """ValueError for one that cannot be told."""
+    if not 0 < interval <= _LONGEST_INTERVAL:
+        raise ValueError(f"interval={interval!r}: expected seconds, at most {_LONGEST_INTERVAL}")
 
 
 class Word(NamedTuple):
@@ -61,11 +70,11 @@ def _is_form(value: Any) -> bool:
 
 
 def _is_attempt(value: Any) -> bool:
-    return type(value) is int and 0 < value < MOST_ATTEMPTS
+    return type(value) is int and 0 < value <= MOST_ATTEMPTS
 
 
 def _is_interval(value: Any) -> bool:
-    return type(value) in (int, float) and 0 < value <= 3600
+    return type(value) in (int, float) and 0 < value <= _LONGEST_INTERVAL
 
 
 def _is_count(value: Any) -> bool:

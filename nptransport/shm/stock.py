@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+from ..memory.pool import DEPTH, DEPTH_BYTES
 from ..memory.slots import Slot, Slots
 from ..protocol.claims import Claims
 from ..transport.lanes import AHEAD
@@ -18,14 +19,11 @@ from .readers import Readers
 
 __all__ = ["Peers", "Stock", "depth_of"]
 
-# Copies that wait for a reader: as many, or that much. With more, the processor's cache holds them no more.
-_DEPTH, _DEPTH_BYTES = 4, 2**22
-
 
 def depth_of(nbytes: int) -> int:
     """How many copies of ``nbytes`` may wait for a reader: so few that their slots are still in the cache when they are
     used again, and that they go on a lane, since ZeroMQ is the slower way."""
-    return min(AHEAD, max(_DEPTH, _DEPTH_BYTES // nbytes))
+    return min(AHEAD, max(DEPTH, DEPTH_BYTES // nbytes))
 
 
 class Peers(Protocol):
