@@ -109,6 +109,12 @@ def test_every_room_is_on_a_floor():
     assert {name if name in HEIGHT else name.partition(".")[0] for name in TREES} == set(HEIGHT)
 
 
+def test_the_architecture_names_every_room():
+    drawn = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    inside = [name for name in ROOMS if "." in name and not name.startswith("asyncio")]
+    assert [name for name in inside if f"`{name.rpartition('.')[2]}`" not in drawn] == []
+
+
 @pytest.mark.parametrize("name", ROOMS)
 def test_imports_go_down(name):
     for imported in rooms_below(name):
