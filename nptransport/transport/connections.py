@@ -33,6 +33,7 @@ _NOT_ALLOWED = "key not allowed"
 # Connections that a server ends in the handshake, one after the other, before we take it for a refusal. It may as well
 # be a tunnel whose other end is about to come, or a bad network: three seconds of it.
 _HINTS = 30
+_ORPHANS = 0.5  # seconds between two looks for connections whose process has died
 _numbers = itertools.count()
 
 
@@ -88,6 +89,7 @@ class Connections:
         """Addresses where we were refused: why, and whether libzmq has given up."""
         self.disconnects = 0
         """Peers that have left."""
+        self._orphans_due = 0.0
         self.lost = False
         """Whether the context has been terminated, so that nothing is known of anybody any more."""
         address = f"inproc://nptransport.monitor.{os.getpid()}.{next(_numbers)}"
@@ -257,8 +259,10 @@ class Connections:
 
         Only Unix sockets tell whose they are.
         """
-        if not sys.platform.startswith("linux"):
+        now = time.monotonic()
+        if now < self._orphans_due or not sys.platform.startswith("linux"):
             return
+        self._orphans_due = now + _ORPHANS
         for connection in self.all():
             process = process_behind(connection)
             if process and not os.path.exists(f"/proc/{process}"):
