@@ -31,8 +31,8 @@ class Producer(Producing):
         bind, connect: one address each, or a list. tcp://HOST:PORT, ipc://PATH, inproc://NAME, shm://NAME.
         max_messages: high-water mark: messages that wait for one consumer before ``send`` blocks.
         max_bytes: bytes that wait, all consumers together, before ``send`` blocks; a larger array travels alone.
-            Over shm://, shared memory that messages take until the last reader has let go of them; two of any size
-            always fit, since a reader holds the last one until the next has come.
+            Over shm://, shared memory that messages take until the last reader has let go of them; one of any size
+            fits beside one that a reader holds.
         limits: bounds on each message; those of the consumers, or stricter.
         linger: seconds that ``close`` waits for the consumers to read what was sent.
         context: the zmq.Context to use; zmq.Context.instance() otherwise.

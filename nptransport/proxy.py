@@ -26,8 +26,7 @@ class Proxy(Proxying):
             or another proxy's backend; of subscribers that have bound, or another proxy's frontend.
         max_messages: high-water mark: messages that wait for one subscriber before more are dropped.
         max_bytes: bytes of messages that wait, all subscribers together. Over shm://, shared memory that messages take
-            until the last reader has let go of them; two of any size always fit, since a reader holds the last one
-            until the next has come.
+            until the last reader has let go of them; one of any size fits beside one that a reader holds.
         retain: 1 keeps the last message of each topic for whoever subscribes later.
         limits: bounds on each message; one that exceeds them is refused.
         linger: seconds that ``close`` waits for the subscribers to read what was sent.

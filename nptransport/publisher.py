@@ -31,7 +31,7 @@ class Publisher(Publishing):
         max_messages: high-water mark: messages that wait for one subscriber before more are dropped.
         max_bytes: bytes of messages that wait, all subscribers together, at least four messages for each. One that is
             stuck gets no more than a third of them. Over shm://, shared memory that messages take until the last reader
-            has let go of them; two of any size always fit, since a reader holds the last one until the next has come.
+            has let go of them; one of any size fits beside one that a reader holds.
         retain: 1 keeps the last message of each topic, beyond ``max_bytes``, and sends it at once to whoever
             subscribes later.
         limits: bounds on each message; those of the subscribers, or stricter.

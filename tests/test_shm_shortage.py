@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 
@@ -21,6 +22,7 @@ from nptransport.memory import memfd
 from nptransport.memory.cgroup import find_room
 from nptransport.memory.slots import Slots
 from nptransport.shm import borrowing, creditor, mappings, readers
+from nptransport.transport.kernel import has_ended
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
 
@@ -202,10 +204,9 @@ def test_an_owner_who_is_too_busy_to_answer_keeps_its_address(socket_path):
 # Room
 
 
-@pytest.mark.parametrize("frames", [5])
-def test_a_loop_over_frames_of_more_than_half_the_memory_goes_on(address, frames):
+def test_a_loop_over_frames_of_more_than_half_the_memory_goes_on(address):
     """It holds one while it waits for the next."""
-    got = []
+    frames, got = 5, []
 
     def read():
         for frame in consumer:
@@ -323,6 +324,14 @@ def test_a_killed_reader_is_missed_though_its_child_lives_on(spawn, address):
                     assert number_of(consumer.recv(timeout=PATIENCE)) == number
         finally:
             os.kill(orphan, signal.SIGKILL)
+
+
+def test_who_has_ended_and_who_is_only_another_users():
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait(PATIENCE)
+    assert has_ended(child.pid)
+    assert not has_ended(os.getpid())
+    assert not has_ended(1)
 
 
 def test_what_lies_on_a_lane_outlives_its_sender(spawn, address, monkeypatch):

@@ -14,7 +14,7 @@ from typing import TypedDict
 
 import zmq
 
-from .kernel import process_behind, running_threads, shut, unread_bytes
+from .kernel import has_ended, process_behind, running_threads, shut, unread_bytes
 
 __all__ = ["Connections", "refused"]
 
@@ -265,7 +265,7 @@ class Connections:
         self._orphans_due = now + _ORPHANS
         for connection in self.all():
             process = process_behind(connection)
-            if process and not os.path.exists(f"/proc/{process}"):
+            if process and has_ended(process):
                 shut(connection, both=True)
 
     def is_idle(self) -> bool:

@@ -8,7 +8,7 @@ import struct
 import sys
 from collections.abc import Iterable
 
-__all__ = ["process_behind", "running_threads", "shut", "unread_bytes"]
+__all__ = ["has_ended", "process_behind", "running_threads", "shut", "unread_bytes"]
 
 _PROCESS = struct.Struct("=i")  # the first of struct ucred
 
@@ -49,6 +49,17 @@ def process_behind(descriptor: int) -> int:
         if handle.family == sockets.AF_UNIX:
             return _PROCESS.unpack_from(handle.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, 12))[0]
     return 0
+
+
+def has_ended(process: int) -> bool:
+    """Whether there is no process of that number. Asked by a signal, since /proc may hide others' or be another's."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it is somebody else's
+        return False
+    return False
 
 
 def running_threads() -> int:
