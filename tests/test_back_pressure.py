@@ -26,12 +26,12 @@ CONSUMER = """
 """
 
 
-def fill(producer, size, max_bytes):
-    """Send until there is no more room; how many messages there was room for."""
-    count = 0
+def fill(producer, size, max_bytes, *, sent=0, timeout=0.2):
+    """Send until there is no more room; how many messages there was room for, with those ``sent`` before."""
+    count = sent
     try:
         while True:
-            producer.send(np.full(size, count % 256, "u1"), timeout=0.2)
+            producer.send(np.full(size, count % 256, "u1"), timeout=timeout)
             count += 1
             assert producer.statistics().bytes_in_flight <= max_bytes
     except npt.Timeout:
@@ -50,8 +50,8 @@ def test_a_stuck_consumer_holds_up_its_producer(face, wire, spawn, stopped, size
     free = max_bytes - producer.statistics().bytes_in_flight
     assert free < max_bytes / 4 + 2 * size  # it is used to the full
     assert free >= 0 if wire.startswith("shm") else free > 0  # to the last byte only where small ones have no share
-    with pytest.raises(npt.Timeout):
-        producer.send(np.zeros(size, "u1"), timeout=0)
+    sent, count = count, fill(producer, size, max_bytes, sent=count, timeout=0)
+    assert count - sent < 3  # the system may have taken one more from libzmq meanwhile
     child.resume()
     child.say(count)
     assert child.hear() == "True"
