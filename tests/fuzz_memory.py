@@ -14,13 +14,18 @@ import numpy as np
 from fuzz_invariant import Frames, Violation, judge, refused, timed
 
 import nptransport as npt
+from nptransport.codec.decoder import Decoder
 from nptransport.codec.descriptor import Descriptor, Piece, read_descriptor, split_entry, write_entry
+from nptransport.codec.encoder import Encoder
+from nptransport.codec.envelope import EnvelopeWriter
+from nptransport.codec.metadata import ALONE, with_entry
+from nptransport.codec.repeats import changed
 from nptransport.memory.receipts import ASLEEP, PLACES, TAKEN, WORDS, make_receipts
 from nptransport.memory.segments import HEADER, Mapping, Segment
 from nptransport.protocol.claims import Claims
 from nptransport.shm import creditor, sidechannel
 from nptransport.shm.layout import lay_out
-from nptransport.transport.lanes import HEAD, Lanes
+from nptransport.transport.lanes import AGAIN, HEAD, Lanes
 
 PARTS = 4
 SLOTS, SLOT_BYTES = 4, 4096
@@ -151,7 +156,8 @@ def records(frames: Frames) -> str:
 
 
 class Lane:
-    """Any packets on a lane: each comes off it, or waits, and receipts are written where there is a place for them."""
+    """Any packets on a lane: each comes off it, or waits, and receipts are written where there is a place for them.
+    What one tells of as like another can be opened, or is a DecodeError."""
 
     def __init__(self) -> None:
         if hasattr(os, "memfd_create"):
@@ -173,14 +179,19 @@ class Lane:
             for frame in frames[:8]:
                 with contextlib.suppress(BrokenPipeError):  # an empty packet is its end
                     theirs.send(frame[:4096])
-                came += timed(lanes.take) is not None
+                message = timed(lanes.take)
+                came += message is not None
+                if message is not None and lanes.turn is not None and message is lanes.turn.again:
+                    told = changed(lanes.turn.last, lanes.turn.changes)
+                    timed(lambda told=told: Decoder().open(told))
             lanes.close()
             lender.cut()
         written = [index for index, word in enumerate(self._words) if word] if came else []
         self._words[TAKEN] = self._words[ASLEEP] = 0
         for index in written:
             self._words[index] = 0
-        if written and not (written[0] == TAKEN and len(written) <= came):
+        places = [index for index in written if index != TAKEN]  # which is 0 if the last one said so
+        if written and (ASLEEP in places or len(places) >= came):
             raise Violation(f"receipts at {written} for {came} packets")
         return f"{came} came, {len(written)} receipts"
 
@@ -309,12 +320,23 @@ def corpus() -> dict[str, list[Frames]]:
             (0, 5, 1),
         )
     ]
+    metadata, _ = Encoder().encode(np.zeros(100, np.uint8), EnvelopeWriter("0123456789abcdef", ALONE).entry(1.0))
+    whole = HEAD.pack(0, 6, PLACES) + with_entry(metadata, write_entry(one))
+    again = [AGAIN.pack(0, number, PLACES, 1, 0, number, float(number)) for number in (7, 8, 2**63)]
     return {
         "descriptor": [[entry + b"x"] for entry in entries] + [[value] for value in values],
         "borrowed": [values, values[::-1], [values[1]] * 3],
         "segment": [[geometry], [single], [single, bytes(HEADER)], [geometry[:60]]],
         "records": [offers, [b"".join(offers)], offers * 3, [*offers, offers[0][:5]]],
-        "lane": [packets, packets[::-1], [packets[0], b"", packets[1]], [packets[0][:10], *packets]],
+        "lane": [
+            packets,
+            packets[::-1],
+            [packets[0], b"", packets[1]],
+            [packets[0][:10], *packets],
+            again,
+            [whole, *again],
+            [whole, again[0], packets[3], again[1]],
+        ],
         "claims": [words, [b"".join(words)] * 3, [words[1] + words[4], words[2] + words[7], *words], [b"x", *words]],
         "layout": [[b"", bytes(n), bytes(4096), bytes(m)] for n in (0, 5000) for m in (1, 4095)] + [[b"", b"xy"]],
     }

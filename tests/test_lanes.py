@@ -6,12 +6,14 @@ import random
 import socket
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
 from faces import face_fixture, socket_path_fixture  # noqa: F401
 from meeting import SIZE, lane_of, large, meet, number_of
+from same import same
 
 import nptransport as npt
 from nptransport.transport import lanes
@@ -37,6 +39,20 @@ class Count:
         sent = self._try_send(parts, *rest)
         self.messages += sent
         return sent
+
+
+class Told:
+    """What a producer has said on its lane from now on."""
+
+    def __init__(self, producer):
+        self.records = self.alike = 0
+        lane = lane_of(producer)
+        self._put, lane._put = lane._put, self
+
+    def __call__(self, slot, record):
+        self.records += 1
+        self.alike += len(record) == lanes.AGAIN.size
+        return self._put(slot, record)
 
 
 def test_the_socket_carries_nothing_once_they_have_met(face, address):
@@ -214,6 +230,72 @@ def test_what_is_encrypted_never_goes_past_it(address, tmp_path):
             producer.send(large(number))
             assert number_of(consumer.recv(timeout=PATIENCE)) == number
         assert lane_of(producer) is None
+
+
+def test_what_is_told_of_as_alike_is_what_was_sent(face, address):
+    producer, consumer = face.pair(address)
+    meet(producer, consumer)
+    by_socket, told, draw = Count(producer), Told(producer), random.Random(7)
+    kinds = [
+        large,
+        lambda number: large(number).reshape(100, -1),
+        lambda number: large(number).view(np.uint16),
+        lambda number: large(number).reshape(100, -1).T,  # not in C order
+        lambda number: {"number": large(number)},
+    ]
+    before = producer.statistics()
+    for number in range(500):
+        kind = draw.choice(kinds[: draw.choice([1, 2, 5])])
+        payload = kind(number)
+        begun = time.time()
+        producer.send(payload)
+        copy, into = draw.random() < 0.2, draw.random() < 0.2 and isinstance(payload, np.ndarray)
+        message = consumer.recv_message(copy=copy, out=np.empty_like(payload) if into else None)
+        assert same(payload, message.payload)
+        assert begun <= message.sent_at <= time.time()
+        assert message.sequence == before.messages + number
+    assert by_socket.messages == 0
+    assert 0 < told.alike < told.records == 500
+    assert consumer.statistics().missed == consumer.statistics().malformed == 0
+    assert consumer.statistics().nbytes == producer.statistics().nbytes
+
+
+def test_what_a_reader_refuses_it_refuses_again(face, address):
+    producer = face.producer(bind=address)
+    consumer = face.consumer(connect=address, limits=npt.Limits(max_total_bytes=2 * SIZE))
+    meet(producer, consumer)
+    told = Told(producer)
+    held = producer.statistics().bytes_in_flight
+    for _ in range(20):
+        producer.send(np.zeros(4 * SIZE, np.uint8))
+        with pytest.raises(npt.DecodeError, match="max_total_bytes"):
+            consumer.recv()
+    assert told.alike > 10
+    producer.send(large(3))
+    assert number_of(consumer.recv()) == 3
+    assert consumer.statistics().malformed == 20
+    assert producer.statistics().bytes_in_flight <= held + SIZE
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(("number", "sent_at"), [(2**64 - 1, 1.0), (0, float("nan")), (0, float("inf"))])
+def test_one_that_is_like_none_is_an_error(face, address, whole, number, sent_at):
+    producer, consumer = face.pair(address)
+    meet(producer, consumer)
+    lane = lane_of(producer)
+    if whole:
+        producer.send(large(1))
+        assert number_of(consumer.recv()) == 1
+    else:
+        lane.end.send(bytes(lanes.HEAD.size) + b"\x80")
+        with pytest.raises(npt.DecodeError):
+            consumer.recv()
+    lane.end.send(lanes.AGAIN.pack(0, 2**40, 0, 0, 0, number, sent_at))
+    with pytest.raises(npt.DecodeError):
+        consumer.recv()
+    for number in range(20):
+        producer.send(large(number).view(np.uint16))
+        assert number_of(consumer.recv().view(np.uint8)) == number
 
 
 @pytest.mark.parametrize("junk", [b"x" * 7, bytes(8), b"\xff" * 200, bytes(8) + b"\x83\xa3npt\x01"])

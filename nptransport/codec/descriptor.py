@@ -12,6 +12,7 @@ from . import packing
 __all__ = [
     "ALIGNMENT",
     "KEY",
+    "MOST_GENERATIONS",
     "MOST_PIECES",
     "ONE_PREFIX",
     "ONE_SIZE",
@@ -24,6 +25,7 @@ __all__ = [
     "split_entry",
     "write_entry",
     "write_message",
+    "write_place",
     "write_slot",
 ]
 
@@ -41,8 +43,9 @@ SENDER_SIZE = 8
 ONE_SIZE = len(ONE_PREFIX) + _ONE.size
 _PLACE = struct.Struct(">IIQIQQ")
 _SLOT = struct.Struct(">II")
+_WHERE = struct.Struct(">IIQ")
 _MESSAGE = struct.Struct(">QIQQ")
-_MOST = 2**63
+MOST_GENERATIONS = 2**63
 MOST_PIECES = (2**16 - 1 - _HEAD.size) // _PIECE.size
 
 
@@ -92,6 +95,11 @@ def write_message(slot: bytes, generation: int, nbytes: int) -> bytes:
     return slot + _MESSAGE.pack(generation, 0, 0, nbytes)
 
 
+def write_place(place: Place) -> bytes:
+    """What stands behind the sender in an entry."""
+    return _WHERE.pack(*place)
+
+
 def split_entry(entries: bytes) -> tuple[bytes | None, bytes]:
     """The value of the entry, if ``entries`` begin with it as we write it, and what follows; else None and all."""
     if entries.startswith(ONE_PREFIX) and len(entries) > ONE_SIZE:
@@ -107,7 +115,7 @@ def read_place(metadata: bytes, at: int, nbytes: int) -> Place | None:
     """Where all of an array of ``nbytes`` lies, as an entry for one buffer says behind the sender, which ends ``at``
     there; None if that is not so."""
     segment, slot, generation, part, offset, length = _PLACE.unpack_from(metadata, at)
-    if part or offset or length != nbytes or not 0 < generation < _MOST:
+    if part or offset or length != nbytes or not 0 < generation < MOST_GENERATIONS:
         return None
     return segment, slot, generation
 
@@ -116,7 +124,7 @@ def read_descriptor(value: bytes, parts: int) -> Descriptor:
     """The descriptor of a message of so many ``parts``, or DecodeError."""
     if len(value) == _ONE.size:
         sender, segment, slot, generation, part, offset, nbytes = _ONE.unpack(value)
-        if part < parts and 0 < generation < _MOST:
+        if part < parts and 0 < generation < MOST_GENERATIONS:
             return Descriptor(sender, segment, slot, generation, [Piece(part, offset, nbytes)])
         pieces = [Piece(part, offset, nbytes)]
     elif len(value) < _HEAD.size or (len(value) - _HEAD.size) % _PIECE.size:
@@ -129,6 +137,6 @@ def read_descriptor(value: bytes, parts: int) -> Descriptor:
         if not before < index < parts:
             raise DecodeError.of(KEY, expected=f"buffers of {parts}, in order", found=f"{index} after {before}")
         before = index
-    if not 0 < generation < _MOST:
+    if not 0 < generation < MOST_GENERATIONS:
         raise DecodeError.of(KEY, expected="a generation from 1", found=f"{generation}")
     return Descriptor(sender, segment, slot, generation, pieces)

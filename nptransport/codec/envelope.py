@@ -11,6 +11,7 @@ from . import packing
 
 __all__ = [
     "ENTRY_SIZE",
+    "FOREVER",
     "MOST",
     "NUMBERS_AT",
     "Envelope",
@@ -18,6 +19,7 @@ __all__ = [
     "EnvelopeWriter",
     "read_envelope",
     "read_numbers",
+    "write_numbers",
 ]
 
 _SOURCE_LENGTH = 16
@@ -29,7 +31,7 @@ _NUMBERS = struct.Struct(">QBd")
 NUMBERS_AT = len(_PREFIX) + _SOURCE_LENGTH + 1  # where in an entry they begin
 ENTRY_SIZE = NUMBERS_AT + _NUMBERS.size
 _UINT64, _FLOAT64 = 0xCF, 0xCB
-_FOREVER = float("inf")
+FOREVER = float("inf")
 _SOURCES = 1024  # remembered; a peer that is another one with each message cannot fill memory
 
 Envelope = tuple[str, int, float]
@@ -52,10 +54,15 @@ def read_envelope(entry: Any) -> Envelope:
     raise DecodeError.of("envelope", expected="[source, sequence, sent_at]", found=f"{entry!r:.80}")
 
 
+def write_numbers(sequence: int, sent_at: float) -> bytes:
+    """The end of an entry as our encoder writes it."""
+    return _NUMBERS.pack(sequence, _FLOAT64, sent_at)
+
+
 def read_numbers(metadata: bytes, at: int) -> tuple[int, float] | None:
     """Sequence and time of an entry as our encoder writes it; None if they are none. ``at``: where they are."""
     sequence, float_, sent_at = _NUMBERS.unpack_from(metadata, at)
-    if float_ == _FLOAT64 and -_FOREVER < sent_at < _FOREVER and sequence < MOST:
+    if float_ == _FLOAT64 and -FOREVER < sent_at < FOREVER and sequence < MOST:
         return sequence, sent_at
     return None
 

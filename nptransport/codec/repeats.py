@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from .arrays import Layout
-from .descriptor import ONE_PREFIX, ONE_SIZE, SENDER_SIZE, Place, read_place
-from .envelope import ENTRY_SIZE, NUMBERS_AT, Envelope, EnvelopeReader, read_numbers
+from .descriptor import MOST_GENERATIONS, ONE_PREFIX, ONE_SIZE, SENDER_SIZE, Place, read_place, write_place
+from .envelope import ENTRY_SIZE, FOREVER, MOST, NUMBERS_AT, Envelope, EnvelopeReader, read_numbers, write_numbers
 from .framing import PAIR_HEAD, buffer_at
 from .metadata import BODY, HEAD
 from .plan import Plan
 
-__all__ = ["Repeat", "Repeats"]
+__all__ = ["Changes", "Repeat", "Repeats", "changed"]
 
 _AT = BODY + NUMBERS_AT
 _END = BODY + ENTRY_SIZE
@@ -23,6 +23,9 @@ _SHARED_END = _END + ONE_SIZE
 _BLOB_AT, _BLOB_END = PAIR_HEAD + _AT, PAIR_HEAD + _END
 _REMEMBERED = 256  # a peer that is another one with each message cannot fill memory
 _LONGEST = 1024  # bytes of metadata
+
+Changes = tuple[int, float, Place]
+"""Number, time and place of a message that is like another one but for these."""
 
 
 class Repeat:
@@ -53,6 +56,14 @@ class Repeat:
         self._dtype, self._shape = layout.dtype, None if len(layout.shape) == 1 else layout.shape
         self._at, self._count = at, plan.nbytes // layout.dtype.itemsize
         self.sequence, self.sent_at = 0, 0.0
+
+    def renew(self, changes: Changes) -> bool:
+        """Take over number and time from ``changes``; False if those, or the place, cannot be."""
+        sequence, sent_at, (_, _, generation) = changes
+        if not (-FOREVER < sent_at < FOREVER and sequence < MOST and 0 < generation < MOST_GENERATIONS):
+            return False
+        self.sequence, self.sent_at = sequence, sent_at
+        return True
 
     def build(self, part: bytes | memoryview) -> np.ndarray[Any, Any]:
         """As :meth:`Layout.build`, for a part that holds ``nbytes`` from ``at`` on, which is aligned for any dtype."""
@@ -148,6 +159,20 @@ class Repeats:
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[key] = repeat
+
+
+def changed(metadata: bytes, changes: Changes) -> bytes:
+    """The ``metadata`` of one array in shared memory, as our encoder writes it, with the ``changes`` made."""
+    sequence, sent_at, place = changes
+    return b"".join(
+        (
+            metadata[:_AT],
+            write_numbers(sequence, sent_at),
+            metadata[_END:_PLACE],
+            where := write_place(place),
+            metadata[_PLACE + len(where) :],
+        )
+    )
 
 
 def may_repeat(plan: Plan) -> bool:

@@ -49,10 +49,6 @@ class Slot:
             typed = self.typed = self.array[:nbytes].view(dtype).reshape(shape)
         return typed
 
-    def fits(self, nbytes: int) -> bool:
-        """Whether it is of the size that is made for ``nbytes``."""
-        return self.segment.slot_bytes == size_of(nbytes)
-
     def stamp(self, generation: int, used: int) -> None:
         self.generation, self.used = generation, used
         self.stamp_memory(generation, used)

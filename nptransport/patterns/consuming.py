@@ -12,7 +12,7 @@ from ..codec.descriptor import KEY, Place
 from ..codec.framing import MOST_AROUND, SIGNATURE, is_blob
 from ..codec.metadata import is_topic, read_topic
 from ..codec.plan import Plan
-from ..codec.repeats import Repeat, Repeats
+from ..codec.repeats import Repeat, Repeats, changed
 from ..errors import DecodeError
 from ..limits import Limits
 from ..protocol.inbox import Inbox
@@ -60,7 +60,7 @@ class Consuming(Receiving):
             context=context,
             security=security,
         )
-        opened.open_lanes()
+        self._lanes = opened.open_lanes()
         opened.whole = SIGNATURE
         self._set_up_receiving(opened, limits)
         self._inbox = Inbox()
@@ -98,6 +98,14 @@ class Consuming(Receiving):
     def _open(self, first: bytes | None, copy: bool, out: np.ndarray[Any, Any] | None) -> Received:
         """The message that begins with the part ``first``; the one that was kept longest, if that is None."""
         # Most are an array of a layout that came before, and take a short cut.
+        lane = self._lanes.turn
+        if lane is not None and first is not None and first is lane.again:
+            repeat, changes = lane.repeat, lane.changes
+            if repeat is not None and self._borrower is not None and out is None and not copy and repeat.renew(changes):
+                return self._repeated(repeat, repeat.build(self._borrow(self._borrower, repeat, changes[2])))
+            first = changed(lane.last, changes)
+            found = self._repeats.find_shared(first)
+            lane.repeat = None if found is None else found[0]
         if first is None or out is not None or copy:
             return self._open_any(first, copy, out)
         channel = self._channel

@@ -155,7 +155,7 @@ class Producing(Shortcuts):
     def _sending_lent(self, lent: Lent) -> Steps[None]:
         """Send what has been written into it. Nobody writes to it any more."""
         self._look_now_and_then(now := time.time())
-        lent.array.flags.writeable = False
+        lent.array.setflags(write=False)
         frames = self._outbox.pack(lent.array, now)
         if self._lender is None or lent.slot is None:
             yield from self._sending(lent.array, True)

@@ -101,13 +101,12 @@ class Sharing(Endpoint):
     def _hand_over_now(self, lender: Lender, slot: Slot, nbytes: int, body: bytes, now: float) -> bool:
         """Send the array in ``slot``, whose metadata has that ``body``; False if there is no room for that."""
         outbox, carried = self._outbox, self._carried
-        start = outbox.start(now)
         length = 0
         if carried and self._channel.connections.count == 1:
-            length = lender.consign_alone(slot, nbytes, start, body, carried)
+            length = lender.consign_again(slot, nbytes, carried, body, outbox.messages, now)
         if not length:
-            message = start + lender.stamp_alone(slot, nbytes) + body
-            if not self._carry(lender, slot, message, []):
+            message = outbox.start(now) + lender.stamp_alone(slot, nbytes) + body
+            if not self._carry(lender, slot, message, [], body):
                 return False
             length = len(message)
         outbox.count(length + nbytes)
@@ -130,11 +129,11 @@ class Sharing(Endpoint):
                 lender.give_back(slot)
         self._outbox.count(len(message) + sum(map(len, frames[1:])))
 
-    def _carry(self, lender: Lender, slot: Slot, message: bytes, rest: list[Buffer]) -> bool:
+    def _carry(self, lender: Lender, slot: Slot, message: bytes, rest: list[Buffer], body: bytes | None = None) -> bool:
         """Whether the message in ``slot`` is on its way: on a lane if it has one part, and the only consumer can tell
-        what came before it; else by the socket."""
-        carried = self._carried
-        if carried and not rest and self._channel.connections.count == 1 and lender.consign(slot, message, carried):
+        what came before it; else by the socket. ``body``: as for :meth:`Lender.consign`."""
+        carried = 0 if rest else self._carried
+        if carried and self._channel.connections.count == 1 and lender.consign(slot, message, carried, body):
             return True
         lender.sends(slot)
         if self._channel.try_send([message, *rest]):

@@ -54,13 +54,13 @@ class Shortcuts(Sharing):
             channel.leave()
 
     def _lend_now(self, shape: Any, dtype: Any, order: Literal["C", "F"]) -> Lent | None:
-        """As ``Producing._lending``, if there is a slot at once."""
-        lender = self._lender
-        if lender is None:
-            return None
+        """As ``Producing._lending``, if it is small, or there is a slot at once."""
         self._channel.check_usable()  # not more: what is asked here may be asked by two threads at once
+        lender = self._lender
         kind, sizes, nbytes = self._outbox.check_loan(shape, dtype)
-        slot = lender.take_now(nbytes, AHEAD) if nbytes > self._outbox.small else None
+        if nbytes <= self._outbox.small:
+            return Lent(np.empty(sizes, kind, order))  # nothing is gained by memory that was used before
+        slot = None if lender is None else lender.take_now(nbytes, AHEAD)
         if slot is None:
             return None
         if order == "C":
@@ -71,17 +71,18 @@ class Shortcuts(Sharing):
 
     def _send_lent_now(self, lent: Lent) -> bool:
         """As ``Producing._sending_lent``, if the like was sent before and there is room at once."""
-        lender, now = self._lender, time.time()
-        if lender is None or lent.slot is None or now - self._looked > LOOK:
-            return False
-        lent.array.flags.writeable = False
-        body = self._outbox.body_like_before(lent.array)
-        if body is None:
+        array, slot, now = lent.array, lent.slot, time.time()
+        lender = self._lender
+        array.setflags(write=False)
+        if slot is None or lender is None:
+            return lent.buffer is None and self._send_like_before(array)
+        body = self._outbox.body_like_before(array)
+        if body is None or now - self._looked > LOOK:
             return False
         self._channel.enter()
         try:
-            slot, lent.slot = lent.slot, None  # or it might be taken back once it is on its way
-            if self._hand_over_now(lender, slot, lent.array.nbytes, body, now):
+            lent.slot = None  # or it might be taken back once it is on its way
+            if self._hand_over_now(lender, slot, array.nbytes, body, now):
                 return True
             lent.slot = slot
             return False

@@ -81,7 +81,7 @@ class Outbox:
     def check_loan(self, shape: Any, dtype: Any) -> tuple[np.dtype[Any], tuple[int, ...], int]:
         """As :func:`check_loan`; at once for what it was asked about last."""
         asked_shape, asked_dtype, asked = self._asked
-        if dtype is asked_dtype and _are_lengths(shape) and shape == asked_shape:
+        if dtype is asked_dtype and (shape is asked_shape or (_are_lengths(shape) and shape == asked_shape)):
             return asked
         checked = check_loan(shape, dtype, self._limits)
         if _are_lengths(shape) and _is_constant(dtype):

@@ -11,7 +11,7 @@ from ..errors import TransportError
 from ..memory.receipts import ASLEEP, TAKEN, make_receipts
 from ..memory.slots import Slot
 from ..transport.guard import close_in_child
-from ..transport.lanes import HEAD, MOST
+from ..transport.lanes import AGAIN, HEAD, MOST
 
 __all__ = ["Consignee", "Consignees"]
 
@@ -41,6 +41,10 @@ class Consignee:
         """Taken off it, and not let go of."""
         self.taken = 0
         """Messages taken."""
+        self.body: bytes | None = None
+        """How the metadata of the last message that went whole ends, if the next may be told of as like it,"""
+        self.length = 0
+        """and how long it was."""
 
     @property
     def to_hand_over(self) -> tuple[int, int]:
@@ -56,17 +60,28 @@ class Consignee:
         """Have the reader say by other means, too, that there are receipts; or do so no more."""
         self._words[ASLEEP] = wanted
 
-    def put(self, slot: Slot, after: int, *pieces: bytes) -> bool:
-        """Whether the message of these ``pieces``, which lies in ``slot``, is on the lane; if not, the socket has to
-        carry it.
+    def put(self, slot: Slot, after: int, message: bytes, body: bytes | None = None) -> bool:
+        """Whether the ``message``, which lies in ``slot``, is on the lane; if not, the socket has to carry it.
 
-        ``after``: generation of the message that the socket carried last.
+        Args:
+            after: generation of the message that the socket carried last.
+            body: how the metadata ends, as its encoder keeps that, if it is of one array that is all in the slot.
         """
-        message = b"".join((HEAD.pack(after, slot.generation, slot.place), *pieces))
-        if len(message) > MOST + HEAD.size or not slot.place:
+        if len(message) > MOST or not self._put(slot, HEAD.pack(after, slot.generation, slot.place) + message):
+            return False
+        self.body, self.length = body, len(message)
+        return True
+
+    def put_again(self, slot: Slot, after: int, sequence: int, sent_at: float) -> bool:
+        """As :meth:`put`, for a message that is like the last one, whose ``body`` is that very one."""
+        place = slot.place, slot.segment.number, slot.index
+        return self._put(slot, AGAIN.pack(after, slot.generation, *place, sequence, sent_at))
+
+    def _put(self, slot: Slot, record: bytes) -> bool:
+        if not slot.place:
             return False
         try:
-            self.end.send(message)
+            self.end.send(record)
         except OSError:  # full; or the reader has gone, which its side channel tells
             return False
         self.waiting.append(slot)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -16,16 +15,18 @@ __all__ = ["Lent", "check_not_open", "lay_out", "shaped"]
 
 _PIECE = 4096  # parts below this stay in the message
 
+Warm = np.ndarray[Any, np.dtype[np.uint8]]
 
-@dataclass(slots=True)
+
 class Lent:
     """Memory that the caller writes a message into."""
 
-    array: np.ndarray[Any, Any]
-    slot: Slot | None
-    """Where it lies in shared memory, until it is sent, or taken back."""
-    buffer: np.ndarray[Any, np.dtype[np.uint8]] | None = None
-    """A warm buffer that it is copied from when it is sent, until it is taken back."""
+    def __init__(self, array: np.ndarray[Any, Any], slot: Slot | None = None, buffer: Warm | None = None) -> None:
+        self.array = array
+        self.slot = slot
+        """Where it lies in shared memory, until it is sent, or taken back."""
+        self.buffer = buffer
+        """A warm buffer that it is copied from when it is sent, until it is taken back."""
 
 
 def check_not_open(lent: Lent | None) -> None:

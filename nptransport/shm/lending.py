@@ -109,35 +109,35 @@ class Lender(Stock):
             slot.entry = write_slot(self.identity, slot.segment.number, slot.index)
         return write_message(slot.entry, generation, nbytes)
 
-    def _consignee(self) -> Consignee | None:
+    def _lane(self) -> Consignee | None:
         """To whom messages go past ZeroMQ, if there is room on the lane."""
         consignee = self._consignees.only
         if consignee is None or len(self._claims.waiting) + len(consignee.waiting) >= AHEAD:
             return None
         return consignee
 
-    def consign(self, slot: Slot, message: bytes, after: int) -> bool:
-        """Whether ``message``, which was stamped, went past ZeroMQ to the only reader there is; ``after``: what ZeroMQ
-        carried last."""
+    def consign(self, slot: Slot, message: bytes, after: int, body: bytes | None = None) -> bool:
+        """Whether ``message``, which was stamped, went past ZeroMQ to the only reader there is; ``after`` and ``body``
+        as for :meth:`Consignee.put`."""
         with self._lock:
-            consignee = self._consignee()
-            if consignee is None or not consignee.put(slot, after, message):
+            consignee = self._lane()
+            if consignee is None or not consignee.put(slot, after, message, body):
                 return False
             self.nbytes += slot.used
             return True
 
-    def consign_alone(self, slot: Slot, nbytes: int, start: bytes, body: bytes, after: int) -> int:
-        """As :meth:`consign`, for an array of ``nbytes`` that was not stamped, whose metadata is ``start``, its entry
-        and ``body``: how long that was, or 0."""
+    def consign_again(self, slot: Slot, nbytes: int, after: int, body: bytes, sequence: int, sent_at: float) -> int:
+        """As :meth:`consign`, for an array of ``nbytes`` that was not stamped, if the last message was of one like it:
+        how long its metadata would be, or 0."""
         with self._lock:
-            consignee = self._consignee()
-            if consignee is None:
+            consignee = self._lane()
+            if consignee is None or consignee.body is not body:
                 return 0
-            entry = self.stamp_alone(slot, nbytes)
-            if not consignee.put(slot, after, start, entry, body):
+            slot.stamp(self._claims.next(), nbytes)
+            if not consignee.put_again(slot, after, sequence, sent_at):
                 return 0
             self.nbytes += nbytes
-            return len(start) + len(entry) + len(body)
+            return consignee.length
 
     def sends(self, slot: Slot) -> None:
         """The message in ``slot``, which was stamped, is sent by ZeroMQ now."""

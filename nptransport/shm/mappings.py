@@ -26,12 +26,11 @@ class Mappings:
     def __init__(self, path: str) -> None:
         self._path = path
         self._mapped: dict[int, Mapping] = {}
+        self.get = self._mapped.get
+        """The segment of a number; None if it is not mapped."""
         self.failed: dict[int, OSError] = {}
         """Segments that were offered, and why they are not mapped."""
         self._lock = threading.Lock()
-
-    def get(self, number: int) -> Mapping | None:
-        return self._mapped.get(number)
 
     def map(self, number: int, descriptors: list[int]) -> None:
         """Map what is offered. DecodeError if that is no segment."""

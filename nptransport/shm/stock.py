@@ -131,9 +131,9 @@ class Stock:
             if consignee is not None:
                 freed = consignee.take_freed()
                 waiting += len(consignee.waiting)
-            if len(freed) == 1 and waiting < depth and freed[0].fits(nbytes):  # as in most streams
+            if len(freed) == 1 and waiting < depth and freed[0].used == nbytes:  # as in most streams
                 found: Slot | None = freed[0]
-                self._empty(freed[0])
+                self.nbytes -= nbytes  # and soon it is stamped anew, before its reader hears of it again
             else:
                 for slot in freed:
                     self._take_back(slot)

@@ -177,9 +177,10 @@ class Channel(Link):
                 return super().try_receive()
         return first
 
-    def open_lanes(self) -> None:
+    def open_lanes(self) -> Lanes:
         """Take messages that come past ZeroMQ, too."""
         self.lanes = Lanes(self._unwatch)
+        return self.lanes
 
     def _unwatch(self, descriptor: int) -> None:
         """That ``descriptor`` is about to be closed."""

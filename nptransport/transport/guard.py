@@ -6,7 +6,7 @@ import os
 import threading
 import weakref
 from threading import get_ident
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from ..errors import MisuseError
 
@@ -63,7 +63,7 @@ class Guard:
         """Whether nobody may begin to use it any more."""
         self.closed = False
         """Whether it is to be destroyed once nobody uses it."""
-        self._lock = threading.Lock()
+        self._turn = [True]  # taken by who uses it: at once, as by a lock, and in a third of the time
         self._thread: int | None = None
         self._process = os.getpid()
         self._forks_before = _forks.watch()
@@ -86,22 +86,29 @@ class Guard:
             self.check_open()
         if self._forks_before != _forks.count:
             self.refuse_fork()
-        if not self._lock.acquire(False):
+        try:
+            self._turn.pop()
+        except IndexError:
             self._refuse_thread()
         self._thread = get_ident()
 
     def leave(self) -> None:
-        self._lock.release()
+        self._turn.append(True)
         if self.closed:
             self.destroy_if_unused()
 
     def destroy_if_unused(self) -> None:
         """Whoever is inside does it on leaving: never two threads at once."""
-        if not self.is_forked and self._lock.acquire(False):
-            try:
-                self.destroy()
-            finally:
-                self._lock.release()
+        if self.is_forked:
+            return
+        try:
+            self._turn.pop()
+        except IndexError:
+            return
+        try:
+            self.destroy()
+        finally:
+            self._turn.append(True)
 
     def check_open(self) -> None:
         """ConnectionClosed if it is used no more."""
@@ -119,7 +126,7 @@ class Guard:
             found=f"process {os.getpid()}",
         )
 
-    def _refuse_thread(self) -> None:
+    def _refuse_thread(self) -> NoReturn:
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         mine, user = threading.current_thread().name, names.get(self._thread, "another")
         raise MisuseError(
@@ -127,4 +134,4 @@ class Guard:
             "lock around each call",
             expected=f"thread {user}",
             found=f"thread {mine}",
-        )
+        ) from None

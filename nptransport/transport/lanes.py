@@ -7,6 +7,9 @@ reader, at the side channel: the thread that sends wakes the thread that waits.
 **Order.** A message on a lane says which one the socket carried last: ``after``, its generation. The reader takes it
 only when it has claimed that one. And what the socket carries comes after all that was put on the lane before it: a
 reader that finds something there looks at its lanes once more first.
+
+**Alike.** Of a message like the last one on its lane the sender says only what is not as before, in a record of that
+very size; a whole message is never so short.
 """
 
 from __future__ import annotations
@@ -19,15 +22,18 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from ..codec.repeats import Changes, Repeat
 from .guard import close_in_child
 
-__all__ = ["AHEAD", "HEAD", "MOST", "Lane", "Lanes"]
+__all__ = ["AGAIN", "AHEAD", "HEAD", "MOST", "Lane", "Lanes"]
 
 AHEAD = 64  # messages that nobody has taken yet, beyond which the socket carries what comes
 MOST = 4096  # bytes of a message
 HEAD = struct.Struct("<QQI")
 """Before each message: ``after``, its own generation, and the place of its slot in the reader's receipts."""
-_SIZE = HEAD.size
+AGAIN = struct.Struct("<QQIIIQd")
+"""Instead of a message like the last: the same, then segment, slot, number and time of sending."""
+_SIZE, _AGAIN_SIZE = HEAD.size, AGAIN.size
 _ROOM = MOST + _SIZE
 _DONTWAIT = int(getattr(socket, "MSG_DONTWAIT", 0))  # not everywhere; as a plain int: an enum takes longer
 _PATIENCE = 1.0  # seconds for a message that should have come before, and may have been lost with its connection
@@ -53,8 +59,16 @@ class Lane:
         self._end, self._sender = end, sender
         close_in_child(self)
         self._heard = False
-        self._head: tuple[int, int, int, bytes] | None = None  # has come too early
+        self._early: bytes | None = None  # a record that has come before its turn
         self._since = 0.0
+        self.again: bytes | None = None
+        """What :meth:`take` gave last, if that is a record in the place of a message."""
+        self.last = b""
+        """The last message that came whole, which that one is like,"""
+        self.changes: Changes = 0, 0.0, (0, 0, 0)
+        """but for these."""
+        self.repeat: Repeat | None = None
+        """What whoever takes messages knows of the ``last`` one."""
         self.ended = False
         self.left = 0
         """Messages that may be taken before the socket has its turn."""
@@ -65,38 +79,47 @@ class Lane:
     @property
     def is_early(self) -> bool:
         """Whether what comes next has to wait for a message that the socket carries."""
-        return self._head is not None
+        return self._early is not None
 
     def take(self) -> bytes | None:
-        """The first part of the next message, which has no other; None while there is none."""
-        if self._head is None:
+        """The next message, which has one part only, or a record in its place; None while there is none."""
+        record = self._early
+        if record is None:
             try:
-                message = self._end.recv(_ROOM, _DONTWAIT)
+                record = self._end.recv(_ROOM, _DONTWAIT)
             except BlockingIOError:
                 if not self._heard:  # from now on whoever waits looks here, too
                     self._heard = True
                     self._sender.listen()
                 return None
             except OSError:
-                message = b""
-            if not message:
+                record = b""
+            if not record:
                 self.ended = True
                 return None
-            after, generation, place = HEAD.unpack_from(message) if len(message) >= _SIZE else (0, 0, 0)
-            if after <= self._sender.claimed:
-                self._sender.take(generation, place)
-                return message[_SIZE:]
-            self._head, self._since = (after, generation, place, message[_SIZE:]), time.monotonic()
-        after, generation, place, message = self._head
-        if after > self._sender.claimed and time.monotonic() - self._since < _PATIENCE:
-            return None
-        self._head = None
+        if len(record) == _AGAIN_SIZE:
+            after, generation, place, segment, slot, sequence, sent_at = AGAIN.unpack(record)
+            if after > self._sender.claimed and self._has_to_wait(record):
+                return None
+            self.again, self.changes = record, (sequence, sent_at, (segment, slot, generation))
+        else:
+            after, generation, place = HEAD.unpack_from(record) if len(record) >= _SIZE else (0, 0, 0)
+            if after > self._sender.claimed and self._has_to_wait(record):
+                return None
+            self.again, self.repeat, self.last = None, None, record[_SIZE:]
+        self._early = None
         self._sender.take(generation, place)
-        return message
+        return self.again or self.last
+
+    def _has_to_wait(self, record: bytes) -> bool:
+        """Whether it is too early for ``record``, which is kept then."""
+        if self._early is None:
+            self._early, self._since = record, time.monotonic()
+        return time.monotonic() - self._since < _PATIENCE
 
     def is_drained(self) -> bool:
         """Whether its sender has gone and nothing is left to be taken. For any thread."""
-        if self._head is not None:
+        if self._early is not None:
             return False
         try:
             return not self._end.recv(1, socket.MSG_PEEK | _DONTWAIT)
@@ -123,6 +146,8 @@ class Lanes:
         """Whether it is time to see what the socket has."""
         self._row = 0
         self._limited = False
+        self.turn: Lane | None = None
+        """The one that was taken from last."""
         self._before_end = before_end
         self._changing = threading.Lock()
         self._closed = False
@@ -159,6 +184,7 @@ class Lanes:
                 continue
             message = lane.take()
             if message is not None:
+                self.turn = lane
                 if len(lanes) > 1:
                     lanes.append(lanes.pop(index))
                 self._row += 1
