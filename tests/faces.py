@@ -63,6 +63,21 @@ def _method(endpoint, name):
     return getattr(endpoint, f"__a{name}__", None) or getattr(endpoint, f"__{name}__")
 
 
+def indices(receiver, count):
+    return [int(receiver.recv()) for _ in range(count)]
+
+
+def wait_until_asked(socket, subscriber):
+    """Until a ``socket`` of pyzmq has heard what ``subscriber`` wants, which it may say when it looks for messages."""
+
+    def is_known():
+        with pytest.raises(npt.Timeout):
+            subscriber.recv(timeout=0)
+        return socket.poll(0)
+
+    wait_until(is_known)
+
+
 def knows(publisher, *topics):
     """Whether ``publisher`` knows subscribers of ours that want ``topics``, one entry for each, and no others.
 
@@ -84,15 +99,16 @@ class SyncFace:
     def run(self, result):
         return result
 
+    def _open(self, kind, options, **closing):
+        endpoint = Endpoint(getattr(self.package, kind)(**options), self.run)
+        self._opened.callback(endpoint.close, **closing)
+        return endpoint
+
     def producer(self, **options):
-        producer = Endpoint(self.package.Producer(**options), self.run)
-        self._opened.callback(producer.close, linger=0)
-        return producer
+        return self._open("Producer", options, linger=0)
 
     def consumer(self, **options):
-        consumer = Endpoint(self.package.Consumer(**options), self.run)
-        self._opened.callback(consumer.close)
-        return consumer
+        return self._open("Consumer", options)
 
     def pair(self, address, **options):
         """A producer connected to a consumer that has bound ``address``."""
@@ -100,19 +116,16 @@ class SyncFace:
         return self.producer(connect=consumer.address, **options), consumer
 
     def publisher(self, **options):
-        publisher = Endpoint(self.package.Publisher(**options), self.run)
-        self._opened.callback(publisher.close, linger=0)
-        return publisher
+        return self._open("Publisher", options, linger=0)
 
     def subscriber(self, **options):
-        subscriber = Endpoint(self.package.Subscriber(**options), self.run)
-        self._opened.callback(subscriber.close)
-        return subscriber
+        return self._open("Subscriber", options)
 
     def proxy(self, **options):
-        proxy = Endpoint(self.package.Proxy(**options), self.run)
-        self._opened.callback(proxy.close, linger=0)
-        return proxy
+        return self._open("Proxy", options, linger=0)
+
+    def broker(self, **options):
+        return self._open("Broker", options, linger=0)
 
     def broadcast(self, address, topics="", publisher=None, **options):
         """A publisher that has bound ``address``, and a subscriber connected to it, of which it knows."""
@@ -201,16 +214,30 @@ def socket_path_fixture():
     return _folder() / str(next(_numbers))
 
 
+@pytest.fixture(name="proxy")
+def proxy_fixture(face, new_address):
+    return face.proxy(frontend=new_address(), backend=new_address())
+
+
+def bound_address(socket):
+    """The address that a socket of pyzmq has bound."""
+    return socket.last_endpoint.rstrip(b"\0").decode()
+
+
 @pytest.fixture(name="sockets_of_zmq")
 def sockets_of_zmq_fixture():
-    """``sockets_of_zmq(kind, address)``: a socket of pyzmq, connected."""
+    """``sockets_of_zmq(kind, address, *subscriptions)``: a socket of pyzmq, connected, or bound with ``bind=True``."""
     opened = contextlib.ExitStack()
 
-    def make(kind, address):
+    def make(kind, address, *subscriptions, bind=False, **options):
         socket = zmq.Context.instance().socket(kind)
         opened.callback(socket.close, 0)
         socket.rcvtimeo = PATIENCE * 1000
-        socket.connect(as_zmq_knows_it(address))
+        for name, value in options.items():
+            setattr(socket, name, value)
+        (socket.bind if bind else socket.connect)(as_zmq_knows_it(address))
+        for topic in subscriptions:
+            socket.subscribe(topic)
         return socket
 
     with opened:
@@ -229,7 +256,7 @@ def sockets_fixture(request):
             opened.callback(socket.close, 0)
             socket.rcvtimeo = PATIENCE * 1000
         bound.bind(address)
-        connected.connect(bound.last_endpoint.rstrip(b"\0").decode())
+        connected.connect(bound_address(bound))
         return pair
 
     with opened:

@@ -17,6 +17,7 @@ from faces import (  # noqa: F401
     socket_path_fixture,
     sockets_of_zmq_fixture,
     wait_until,
+    wait_until_asked,
 )
 
 import nptransport as npt
@@ -83,7 +84,8 @@ def test_a_flood_of_junk(face, address, sockets_of_zmq, caplog, kind):
         socket = sockets_of_zmq(zmq.PUSH, receiver.address)
     else:
         receiver, head = face.subscriber(bind=address), [b"topic"]
-        socket = _publisher(sockets_of_zmq, receiver)
+        socket = sockets_of_zmq(zmq.XPUB, receiver.address)
+        wait_until_asked(socket, receiver)
     for _ in range(0, FLOOD, 200):
         for _ in range(200):
             socket.send_multipart([*head, b"junk"])
@@ -94,16 +96,6 @@ def test_a_flood_of_junk(face, address, sockets_of_zmq, caplog, kind):
     said = [line for line in lines(caplog) if "skipped" in line]
     assert len(said) <= FEW
     assert f"{FLOOD - 32} that were not said" in said[-1]
-
-
-def _publisher(sockets_of_zmq, subscriber):
-    socket = sockets_of_zmq(zmq.XPUB, subscriber.address)
-    while True:
-        try:
-            subscriber.recv(timeout=0)
-        except npt.Timeout:
-            if socket.poll(1):
-                return socket
 
 
 def test_a_flood_of_junk_at_a_server(serve, sockets_of_zmq, new_wire, caplog):

@@ -8,7 +8,7 @@ import weakref
 import numpy as np
 import pytest
 import zmq
-from faces import PATIENCE, address_fixture, face_fixture  # noqa: F401
+from faces import PATIENCE, address_fixture, face_fixture, sockets_of_zmq_fixture  # noqa: F401
 from hypothesis import given
 from hypothesis import strategies as st
 from same import difference

@@ -8,9 +8,10 @@ import zmq
 from faces import (  # noqa: F401
     PATIENCE,
     address_fixture,
-    as_zmq_knows_it,
+    bound_address,
     face_fixture,
     new_address_fixture,
+    proxy_fixture,
     sockets_of_zmq_fixture,
     wait_until,
 )
@@ -167,12 +168,6 @@ def test_a_message_waits_until_its_last_part_has_left():
 # Through proxies
 
 
-@pytest.fixture(name="proxy")
-def proxy_fixture(face, new_address):
-    with face.proxy(frontend=new_address(), backend=new_address()) as proxy:
-        yield proxy
-
-
 def through(face, proxy, **options):
     """A publisher before ``proxy``, and a subscriber behind it, of which it knows."""
     publisher = face.publisher(connect=proxy.frontend)
@@ -214,31 +209,21 @@ def test_a_proxy_retains_all_parts(face, new_address):
 # From strangers
 
 
-@pytest.fixture(name="stranger")
-def stranger_fixture():
-    """A socket that publishes."""
-    with zmq.Context.instance().socket(zmq.XPUB) as socket:
-        socket.linger = 0
-        socket.rcvtimeo = PATIENCE * 1000
-        yield socket
-
-
 @pytest.fixture(name="listening", params=["straight", "by proxy"])
-def listening_fixture(face, new_address, stranger, request):
-    """A subscriber that gets what ``stranger`` publishes, and the proxy that may be between them."""
+def listening_fixture(face, new_address, sockets_of_zmq, request):
+    """A socket that publishes, a subscriber that gets it, and the proxy that may be between them."""
     proxy = None
     if request.param == "straight":
         address = new_address()
-        stranger.bind(as_zmq_knows_it(address))
-        port = stranger.last_endpoint.decode().rpartition(":")[2]
-        subscriber = face.subscriber(connect=f"tcp://127.0.0.1:{port}" if address.startswith("tcp") else address)
+        stranger = sockets_of_zmq(zmq.XPUB, address, bind=True)
+        subscriber = face.subscriber(connect=bound_address(stranger) if address.startswith("tcp") else address)
     else:
         proxy = face.proxy(frontend=new_address(), backend=new_address())
         subscriber = face.subscriber(connect=proxy.backend)
-        stranger.connect(as_zmq_knows_it(proxy.frontend))
+        stranger = sockets_of_zmq(zmq.XPUB, proxy.frontend)
     while stranger.recv() != b"\x01":
         pass
-    return subscriber, proxy
+    return stranger, subscriber, proxy
 
 
 GOOD = {
@@ -254,16 +239,16 @@ GOOD = {
 
 
 @pytest.mark.parametrize("message", GOOD.values(), ids=GOOD)
-def test_whatever_the_parts_are_they_are_put_together(listening, stranger, message):
-    subscriber, _ = listening
+def test_whatever_the_parts_are_they_are_put_together(listening, message):
+    stranger, subscriber, _ = listening
     for _ in range(2):
         stranger.send_multipart(message)
         assert difference(npt.decode(message), subscriber.recv()) is None
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
-def test_parts_that_are_not_what_was_said(listening, stranger, bad):
-    subscriber, proxy = listening
+def test_parts_that_are_not_what_was_said(listening, bad):
+    stranger, subscriber, proxy = listening
     for message in (GOOD["in parts"], bad, GOOD["in parts"]):
         stranger.send_multipart(message)
     received, refused = [], []

@@ -9,7 +9,7 @@ from calling import calling_fixture, serve_fixture  # noqa: F401
 from faces import (  # noqa: F401
     PATIENCE,
     address_fixture,
-    as_zmq_knows_it,
+    bound_address,
     face_fixture,
     new_wire_fixture,
     socket_path_fixture,
@@ -82,17 +82,14 @@ def test_memory_of_results_is_used_again(serve, calling, address):
 def test_through_a_broker_which_counts_what_was_cut_as_what_it_is(face, serve, calling, new_wire):
     """More parts than arrays are allowed, and passed on as they came."""
     limits = npt.Limits(max_parts=4)
-    broker = face.package.Broker(frontend=new_wire(), backend=new_wire(), limits=limits, linger=0)
-    try:
-        serve({"invert": invert, "echo": echo}, kind="Worker", connect=broker.backend, limits=limits)
-        client = calling(connect=broker.frontend, limits=limits)
-        wait_until(lambda: broker.statistics().workers)
-        for _ in range(3):
-            assert np.array_equal(client.call("invert", ARRAY), ~ARRAY)
-        assert difference([[ARRAY, ARRAY], {}], client.call("echo", ARRAY, ARRAY)) is None
-        assert broker.statistics().malformed == 0
-    finally:
-        face.run(broker.close())
+    broker = face.broker(frontend=new_wire(), backend=new_wire(), limits=limits)
+    serve({"invert": invert, "echo": echo}, kind="Worker", connect=broker.backend, limits=limits)
+    client = calling(connect=broker.frontend, limits=limits)
+    wait_until(lambda: broker.statistics().workers)
+    for _ in range(3):
+        assert np.array_equal(client.call("invert", ARRAY), ~ARRAY)
+    assert difference([[ARRAY, ARRAY], {}], client.call("echo", ARRAY, ARRAY)) is None
+    assert broker.statistics().malformed == 0
 
 
 def test_a_call_is_sent_again_with_all_its_parts(face, serve, calling, socket_path):
@@ -141,21 +138,17 @@ def test_a_server_refuses_parts_that_are_not_what_was_said(serve, wire, sockets_
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
-def test_a_client_refuses_parts_that_are_not_what_was_said(calling, wire, bad):
-    with zmq.Context.instance().socket(zmq.ROUTER) as server:
-        server.linger = 0
-        server.rcvtimeo = PATIENCE * 1000
-        server.bind(as_zmq_knows_it(wire))
-        where = server.last_endpoint.decode() if wire.startswith("tcp") else wire
-        client = calling(connect=where)
-        for message in (GOOD, bad, GOOD):
-            future = client.submit("echo", 1)
-            peer, head, *_ = client.meanwhile(server.recv_multipart)
-            number = Reader().read(head).number
-            server.send_multipart([peer, Writer().about(number, "result"), *message])
-            if message is GOOD:
-                assert np.array_equal(client.result(future), np.zeros(10, np.uint8))
-            else:
-                with pytest.raises(npt.DecodeError):
-                    client.result(future)
-        assert client.statistics().malformed == 1
+def test_a_client_refuses_parts_that_are_not_what_was_said(calling, wire, sockets_of_zmq, bad):
+    server = sockets_of_zmq(zmq.ROUTER, wire, bind=True)
+    client = calling(connect=bound_address(server) if wire.startswith("tcp") else wire)
+    for message in (GOOD, bad, GOOD):
+        future = client.submit("echo", 1)
+        peer, head, *_ = client.meanwhile(server.recv_multipart)
+        number = Reader().read(head).number
+        server.send_multipart([peer, Writer().about(number, "result"), *message])
+        if message is GOOD:
+            assert np.array_equal(client.result(future), np.zeros(10, np.uint8))
+        else:
+            with pytest.raises(npt.DecodeError):
+                client.result(future)
+    assert client.statistics().malformed == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import zmq
-from faces import PATIENCE, address_fixture, face_fixture  # noqa: F401
+from faces import address_fixture, bound_address, face_fixture, indices, sockets_of_zmq_fixture  # noqa: F401
 from hypothesis import given
 from hypothesis import strategies as st
 from same import difference
@@ -110,10 +110,14 @@ def test_several_producers_of_like_arrays_are_told_apart(face, address):
     assert consumer.statistics().missed == 0
 
 
-def test_plain_sockets_read_them(sockets):
-    push, pull = sockets
+@pytest.fixture(name="pull")
+def pull_fixture(sockets_of_zmq):
+    return sockets_of_zmq(zmq.PULL, "tcp://127.0.0.1:*", bind=True)
+
+
+def test_plain_sockets_read_them(pull):
     for payload in (np.arange(100), {"a": np.arange(3), "b": [np.zeros((2, 2)), "text"]}, {"no": "array"}):
-        with npt.Producer(connect=push) as producer:
+        with npt.Producer(connect=bound_address(pull)) as producer:
             for _ in range(2):
                 producer.send(payload)
             blob, *nothing = pull.recv_multipart()
@@ -124,27 +128,16 @@ def test_plain_sockets_read_them(sockets):
             assert difference(payload, npt.recv_array(pull)) is None
 
 
-@pytest.fixture(name="sockets")
-def sockets_fixture():
-    """An address for a producer, and the PULL socket there."""
-    with zmq.Context() as context, context.socket(zmq.PULL) as pull:
-        pull.bind("tcp://127.0.0.1:*")
-        pull.rcvtimeo = int(PATIENCE * 1000)
-        yield pull.last_endpoint.decode(), pull
-
-
-def test_recv_array_leaves_what_follows(sockets):
-    address, pull = sockets
-    with pull.context.socket(zmq.PUSH) as push:
-        push.connect(address)
-        push.send_multipart([npt.dumps(np.arange(3)), b"mine"])
-        assert npt.recv_array(pull).tolist() == [0, 1, 2]
-        assert pull.recv() == b"mine"
-        push.send_multipart([npt.dumps(np.arange(3))[:-1], b"mine"])
-        with pytest.raises(npt.DecodeError):
-            npt.recv_array(pull)
-        push.send_multipart([npt.dumps(np.arange(4))])
-        assert npt.recv_array(pull).tolist() == [0, 1, 2, 3]
+def test_recv_array_leaves_what_follows(push, pull):
+    socket = push(bound_address(pull))
+    socket.send_multipart([npt.dumps(np.arange(3)), b"mine"])
+    assert npt.recv_array(pull).tolist() == [0, 1, 2]
+    assert pull.recv() == b"mine"
+    socket.send_multipart([npt.dumps(np.arange(3))[:-1], b"mine"])
+    with pytest.raises(npt.DecodeError):
+        npt.recv_array(pull)
+    socket.send_multipart([npt.dumps(np.arange(4))])
+    assert npt.recv_array(pull).tolist() == [0, 1, 2, 3]
 
 
 # Refused
@@ -232,7 +225,7 @@ def test_what_follows_in_the_same_message_is_the_next(face, address, push):
     blobs = [npt.dumps(np.array(number)) for number in range(3)]
     for _ in range(2):
         socket.send_multipart([blobs[0], blobs[1], *npt.encode(np.array(2))])
-        assert [int(consumer.recv()) for _ in range(3)] == [0, 1, 2]
+        assert indices(consumer, 3) == [0, 1, 2]
         socket.send_multipart([blobs[0], b"\xff", blobs[1]])
         assert consumer.recv() == 0
         with pytest.raises(npt.DecodeError):

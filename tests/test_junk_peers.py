@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import pickle
 import socket
@@ -10,7 +11,7 @@ import socket
 import numpy as np
 import pytest
 import zmq
-from faces import PATIENCE, address_fixture, as_zmq_knows_it, face_fixture, wait_until  # noqa: F401
+from faces import PATIENCE, address_fixture, face_fixture, indices, sockets_of_zmq_fixture, wait_until  # noqa: F401
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -62,21 +63,9 @@ STRANGERS = {
 
 
 @pytest.fixture(name="push")
-def push_fixture():
+def push_fixture(sockets_of_zmq):
     """``push(address)``: a socket of pyzmq that sends to a consumer whatever it likes."""
-    with zmq.Context() as context:
-        sockets = []
-
-        def connect(address):
-            # Addresses within the process belong to a context.
-            owner = zmq.Context.instance() if address.startswith("inproc") else context
-            sockets.append(owner.socket(zmq.PUSH))
-            sockets[-1].connect(as_zmq_knows_it(address))
-            return sockets[-1]
-
-        yield connect
-        for each in sockets:
-            each.close(0)
+    return functools.partial(sockets_of_zmq, zmq.PUSH)
 
 
 def good(index):
@@ -201,7 +190,7 @@ def test_strangers_at_the_port_of_a_producer(face, words):
         consumer = face.consumer(connect=producer.address)
         for index in range(20):
             producer.send(np.array(index))
-        assert [int(consumer.recv()) for _ in range(20)] == list(range(20))
+        assert indices(consumer, 20) == list(range(20))
 
 
 def visit(address, words):

@@ -9,7 +9,17 @@ import time
 import numpy as np
 import pytest
 import zmq
-from faces import PATIENCE, address_fixture, face_fixture, knows, spawn_fixture, wait_until, wire_fixture  # noqa: F401
+from faces import (  # noqa: F401
+    address_fixture,
+    face_fixture,
+    indices,
+    knows,
+    sockets_of_zmq_fixture,
+    spawn_fixture,
+    wait_until,
+    wait_until_asked,
+    wire_fixture,
+)
 
 import nptransport as npt
 from nptransport.patterns import latest
@@ -201,55 +211,47 @@ def test_memory_stays_bounded(wire, spawn):
 
 
 @pytest.mark.parametrize("latest", [False, True])
-def test_what_is_too_old_is_counted_and_not_given(face, address, latest):
+def test_what_is_too_old_is_counted_and_not_given(face, address, sockets_of_zmq, latest):
     """Its time of sending is what counts, not how long it has been here."""
     subscriber = face.subscriber(bind=address, latest=latest, max_age=50)
     program = Program(npt.Limits())
-    with zmq.Context.instance().socket(zmq.XPUB) as socket:
-        socket.connect(subscriber.address.replace("shm://", "ipc://"))
+    socket = sockets_of_zmq(zmq.XPUB, subscriber.address)
+    wait_until_asked(socket, subscriber)
 
-        def is_known():
-            with pytest.raises(npt.Timeout):
-                subscriber.recv(timeout=0)
-            return socket.poll(0)
+    def send(index, age):
+        topic = program.topic("a")
+        socket.send_multipart([b"a", *program.pack(topic, np.array(index), time.time() - age)])
+        program.count(topic, 1)
 
-        wait_until(is_known)
-
-        def send(index, age):
-            topic = program.topic("a")
-            socket.send_multipart([b"a", *program.pack(topic, np.array(index), time.time() - age)])
-            program.count(topic, 1)
-
-        for index, age in enumerate([100, 51, 0, 60, 10]):
-            send(index, age)
-            if latest:
-                wait_until(lambda arrived_=index + 1: arrived(subscriber) == arrived_)
-                if age < 50:
-                    assert subscriber.recv() == index
-                else:
-                    with pytest.raises(npt.Timeout):
-                        subscriber.recv(timeout=0)
-        if not latest:
-            assert [int(subscriber.recv()) for _ in range(2)] == [2, 4]
+    for index, age in enumerate([100, 51, 0, 60, 10]):
+        send(index, age)
+        if latest:
+            wait_until(lambda arrived_=index + 1: arrived(subscriber) == arrived_)
+            if age < 50:
+                assert subscriber.recv() == index
+            else:
+                with pytest.raises(npt.Timeout):
+                    subscriber.recv(timeout=0)
+    if not latest:
+        assert indices(subscriber, 2) == [2, 4]
     statistics = subscriber.statistics()
     assert (statistics.received, statistics.stale, statistics.missed, statistics.skipped) == (2, 3, 0, 0)
     (stream,) = statistics.streams.values()
     assert (stream.sent, stream.waiting) == (5, 0)
 
 
-def test_a_message_without_a_time_is_never_too_old(face, address):
+def test_a_message_without_a_time_is_never_too_old(face, address, sockets_of_zmq):
     subscriber = face.subscriber(bind=address, max_age=1e-6)
-    with zmq.Context.instance().socket(zmq.PUB) as socket:
-        socket.connect(subscriber.address.replace("shm://", "ipc://"))
+    socket = sockets_of_zmq(zmq.PUB, subscriber.address)
 
-        def arrives():
-            npt.send_array(socket, np.arange(3))
-            try:
-                return subscriber.recv(timeout=0.01).size == 3
-            except npt.Timeout:
-                return False
+    def arrives():
+        npt.send_array(socket, np.arange(3))
+        try:
+            return subscriber.recv(timeout=0.01).size == 3
+        except npt.Timeout:
+            return False
 
-        wait_until(arrives)
+    wait_until(arrives)
 
 
 @pytest.mark.parametrize("max_age", [0, -1, float("nan")])

@@ -11,18 +11,13 @@ from faces import (  # noqa: F401
     face_fixture,
     new_address_fixture,
     new_wire_fixture,
+    proxy_fixture,
     sockets_of_zmq_fixture,
 )
 
 import nptransport as npt
 from nptransport.protocol.tags import LEAD, Kind
 from nptransport.transport.parts import Parts
-
-
-@pytest.fixture(name="proxy")
-def proxy_fixture(face, new_address):
-    with face.proxy(frontend=new_address(), backend=new_address()) as proxy:
-        yield proxy
 
 
 def received(subscriber, count):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import zmq
 from children import wait_until
-from faces import address_fixture, face_fixture, new_address_fixture, sockets_of_zmq_fixture  # noqa: F401
+from faces import face_fixture, new_address_fixture, sockets_of_zmq_fixture  # noqa: F401
 
 import nptransport as npt
 from nptransport.codec.envelope import MOST

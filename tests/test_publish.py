@@ -6,17 +6,13 @@ import time
 
 import numpy as np
 import pytest
-from faces import PATIENCE, address_fixture, face_fixture, new_address_fixture, wait_until  # noqa: F401
+from faces import PATIENCE, address_fixture, face_fixture, indices, new_address_fixture, wait_until  # noqa: F401
 from same import difference
 from test_stream import PAYLOADS, arrays_in
 
 import nptransport as npt
 
 TOPICS = ["camera/left", "camera/right", "camera", "lidar", "", "größe", "\N{SNAKE}", "c"]
-
-
-def indices(subscriber, count):
-    return [int(subscriber.recv()) for _ in range(count)]
 
 
 # Topics

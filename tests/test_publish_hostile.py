@@ -7,7 +7,7 @@ import contextlib
 import numpy as np
 import pytest
 import zmq
-from faces import PATIENCE, address_fixture, face_fixture, knows, wait_until, wire_fixture  # noqa: F401
+from faces import address_fixture, face_fixture, knows, sockets_of_zmq_fixture, wait_until, wire_fixture  # noqa: F401
 from test_junk_peers import RANDOM
 
 import nptransport as npt
@@ -30,19 +30,9 @@ SUBSCRIPTIONS = {
 
 
 @pytest.fixture(name="peer")
-def peer_fixture():
+def peer_fixture(sockets_of_zmq):
     """``peer(address)``: an XSUB that says whatever it likes to a publisher."""
-    with contextlib.ExitStack() as opened:
-
-        def connect(address):
-            socket = opened.enter_context(zmq.Context.instance().socket(zmq.XSUB))
-            socket.linger = 0
-            socket.sndhwm = 0
-            socket.rcvtimeo = PATIENCE * 1000
-            socket.connect(address.replace("shm://", "ipc://"))
-            return socket
-
-        yield connect
+    return lambda address: sockets_of_zmq(zmq.XSUB, address, sndhwm=0)
 
 
 def asked(publisher):
@@ -104,7 +94,7 @@ def test_only_what_was_asked_for_is_counted(face, address, peer):
 
 
 @pytest.mark.parametrize("message", [[b""], [b"a message"], [b"\2\1\0"], [b"many", b"parts", b"\1", b"\0"]], ids=repr)
-def test_messages_upstream_lead_no_subscription_astray(face, wire, peer, message):
+def test_messages_upstream_lead_no_subscription_astray(face, wire, peer, sockets_of_zmq, message):
     """libzmq takes the senders of notices for each other's behind such a message; nobody may get what others asked for,
     or nothing for good."""
     publisher, subscriber = face.broadcast(wire)
@@ -117,37 +107,31 @@ def test_messages_upstream_lead_no_subscription_astray(face, wire, peer, message
         readers = [face.subscriber(connect=publisher.address, topics=topic) for topic in "abc"]
         for reader in readers:
             assert not reader.statistics().streams
-        plain = [zmq.Context.instance().socket(zmq.SUB) for _ in "de"]
-        for each, topic in zip(plain, "de", strict=True):
-            each.connect(publisher.address.replace("shm://", "ipc://"))
-            each.subscribe(topic)
+        plain = [sockets_of_zmq(zmq.SUB, publisher.address, topic) for topic in "de"]
         poll_until_sent(readers, plain)
     finally:
         publisher._lock.release()
-    with contextlib.ExitStack() as opened:
-        for each in plain:
-            opened.enter_context(each)
-        heard, index = set(), 0
+    heard, index = set(), 0
 
-        def everyone_hears():
-            nonlocal index
-            for topic in "abcde":
-                index += 1
-                publisher.send(np.array(index), topic=topic)
-                assert subscriber.recv() == index
-            for topic, reader in zip("abc", readers, strict=True):
-                with contextlib.suppress(npt.Timeout):
-                    assert reader.recv_message(timeout=0.01).topic == topic
-                    heard.add(topic)
-            for topic, each in zip("de", plain, strict=True):
-                with contextlib.suppress(zmq.Again):
-                    assert each.recv_multipart(zmq.NOBLOCK)[0] == topic.encode()
-                    heard.add(topic)
-            return len(heard) == 5
+    def everyone_hears():
+        nonlocal index
+        for topic in "abcde":
+            index += 1
+            publisher.send(np.array(index), topic=topic)
+            assert subscriber.recv() == index
+        for topic, reader in zip("abc", readers, strict=True):
+            with contextlib.suppress(npt.Timeout):
+                assert reader.recv_message(timeout=0.01).topic == topic
+                heard.add(topic)
+        for topic, each in zip("de", plain, strict=True):
+            with contextlib.suppress(zmq.Again):
+                assert each.recv_multipart(zmq.NOBLOCK)[0] == topic.encode()
+                heard.add(topic)
+        return len(heard) == 5
 
-        wait_until(everyone_hears)
-        assert subscriber.statistics().disconnects == 0
-        assert {topics for number, topics in asked(publisher) if number != "plain"} == {("",), ("a",), ("b",), ("c",)}
+    wait_until(everyone_hears)
+    assert subscriber.statistics().disconnects == 0
+    assert {topics for number, topics in asked(publisher) if number != "plain"} == {("",), ("a",), ("b",), ("c",)}
 
 
 def poll_until_sent(readers, plain):

@@ -7,29 +7,11 @@ import contextlib
 import numpy as np
 import pytest
 import zmq
-from faces import PATIENCE, address_fixture, face_fixture, wait_until  # noqa: F401
+from faces import address_fixture, face_fixture, sockets_of_zmq_fixture, wait_until, wait_until_asked  # noqa: F401
 from same import difference
 from test_stream import PAYLOADS
 
 import nptransport as npt
-
-
-@pytest.fixture(name="plain")
-def plain_fixture():
-    """``plain(kind, address, subscriptions)``: a socket of pyzmq connected to an address."""
-    with contextlib.ExitStack() as opened:
-
-        def make(kind, address=None, subscriptions=()):
-            socket = opened.enter_context(zmq.Context.instance().socket(kind))
-            socket.linger = 0
-            socket.rcvtimeo = PATIENCE * 1000
-            if address is not None:
-                socket.connect(address.replace("shm://", "ipc://"))
-            for subscription in subscriptions:
-                socket.subscribe(subscription)
-            return socket
-
-        yield make
 
 
 def drain(socket):
@@ -44,9 +26,9 @@ def drain(socket):
 # Subscribers of pyzmq
 
 
-def test_a_plain_subscriber_receives_what_ours_does(face, address, plain):
+def test_a_plain_subscriber_receives_what_ours_does(face, address, sockets_of_zmq):
     publisher, subscriber = face.broadcast(address)
-    socket = plain(zmq.SUB, publisher.address, [""])
+    socket = sockets_of_zmq(zmq.SUB, publisher.address, "")
     publisher.wait_for_subscribers(2)
     for payload in PAYLOADS:
         publisher.send(payload, topic="camera")
@@ -58,11 +40,11 @@ def test_a_plain_subscriber_receives_what_ours_does(face, address, plain):
     assert not any(state.dropped_for_messages for state in publisher.statistics().subscribers.values())
 
 
-def test_plain_subscribers_see_each_message_once_and_no_other(face, address, plain):
+def test_plain_subscribers_see_each_message_once_and_no_other(face, address, sockets_of_zmq):
     """Whoever comes and goes beside them: nothing that is for one of ours alone, or said to it."""
     publisher = face.publisher(bind=address, retain=1)
     prefixes = {"everything": [""], "one": ["camera/l"], "overlapping": ["camera/", "camera/left", "", "x"]}
-    sockets = {name: plain(zmq.SUB, publisher.address, asked) for name, asked in prefixes.items()}
+    sockets = {name: sockets_of_zmq(zmq.SUB, publisher.address, *asked) for name, asked in prefixes.items()}
     publisher.wait_for_subscribers(5, topic="camera/left")
     sent = []
     for round_ in range(10):
@@ -87,9 +69,9 @@ def test_plain_subscribers_see_each_message_once_and_no_other(face, address, pla
         assert drain(socket) == []
 
 
-def test_a_plain_subscriber_that_lags_holds_up_nobody(face, address, plain):
+def test_a_plain_subscriber_that_lags_holds_up_nobody(face, address, sockets_of_zmq):
     publisher, subscriber = face.broadcast(address, publisher={"max_messages": 10})
-    stuck = plain(zmq.SUB, publisher.address, [""])
+    stuck = sockets_of_zmq(zmq.SUB, publisher.address, "")
     publisher.wait_for_subscribers(2)
     for index in range(3000):
         publisher.send(np.full(2000, index))
@@ -99,9 +81,9 @@ def test_a_plain_subscriber_that_lags_holds_up_nobody(face, address, plain):
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_a_plain_subscriber_changes_its_mind(face, address, plain, late):
+def test_a_plain_subscriber_changes_its_mind(face, address, sockets_of_zmq, late):
     publisher, subscriber = face.broadcast(address)
-    socket = plain(zmq.SUB, publisher.address, ["a", "b"])
+    socket = sockets_of_zmq(zmq.SUB, publisher.address, "a", "b")
     publisher.wait_for_subscribers(2, topic="a")
     if late:
         subscriber.close()
@@ -112,9 +94,9 @@ def test_a_plain_subscriber_changes_its_mind(face, address, plain, late):
     assert socket.recv_multipart()[0] == b"b"
 
 
-def test_a_plain_subscriber_that_asks_twice_leaves_once(face, plain):
+def test_a_plain_subscriber_that_asks_twice_leaves_once(face, sockets_of_zmq):
     publisher = face.publisher(bind="tcp://127.0.0.1:*")
-    socket = plain(zmq.SUB, publisher.address, ["a", "a", "a", "b"])
+    socket = sockets_of_zmq(zmq.SUB, publisher.address, "a", "a", "a", "b")
     publisher.wait_for_subscribers(1, topic="b", timeout=30)
     socket.close()  # now that all has been heard: of a connection that has ended nobody knows whether it asked before
     wait_until(lambda: "plain" not in publisher.statistics().subscribers)
@@ -125,9 +107,9 @@ def test_a_plain_subscriber_that_asks_twice_leaves_once(face, plain):
 
 @pytest.mark.parametrize("latest", [False, True])
 @pytest.mark.parametrize("kind", [zmq.PUB, zmq.XPUB])
-def test_a_subscriber_of_ours_hears_a_plain_publisher(face, address, plain, kind, latest):
+def test_a_subscriber_of_ours_hears_a_plain_publisher(face, address, sockets_of_zmq, kind, latest):
     subscriber = face.subscriber(bind=address, topics=["camera", "other"], latest=latest)
-    socket = plain(kind, subscriber.address)
+    socket = sockets_of_zmq(kind, subscriber.address)
 
     def arrives():
         npt.send_array(socket, np.array(-1), topic="other")
@@ -147,16 +129,10 @@ def test_a_subscriber_of_ours_hears_a_plain_publisher(face, address, plain, kind
     assert subscriber.statistics().duplicates == 0
 
 
-def test_messages_of_plain_publishers_without_a_topic(face, address, plain):
+def test_messages_of_plain_publishers_without_a_topic(face, address, sockets_of_zmq):
     subscriber = face.subscriber(bind=address)
-    socket = plain(zmq.XPUB, subscriber.address)
-
-    def knows():
-        with pytest.raises(npt.Timeout):
-            subscriber.recv(timeout=0)
-        return socket.poll(0)
-
-    wait_until(knows)
+    socket = sockets_of_zmq(zmq.XPUB, subscriber.address)
+    wait_until_asked(socket, subscriber)
     for topic in (None, "", "t"):
         npt.send_array(socket, np.arange(3), topic=topic)
     assert [subscriber.recv_message().topic for _ in range(3)] == ["", "", "t"]  # as a publisher of ours sends them

@@ -8,11 +8,11 @@ import msgpack
 import numpy as np
 import pytest
 import zmq
-from faces import PATIENCE, address_fixture, face_fixture, knows, wait_until  # noqa: F401
+from faces import PATIENCE, address_fixture, face_fixture, knows, sockets_of_zmq_fixture, wait_until  # noqa: F401
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_junk_peers import JUNK as EVERY_JUNK
-from test_junk_peers import METADATA, PART, RANDOM, STRANGERS, near_misses, visit
+from test_junk_peers import METADATA, PART, RANDOM, STRANGERS, good, near_misses, visit
 
 import nptransport as npt
 from nptransport.protocol.tags import Kind, Mode, Word, read_tag, tag
@@ -54,32 +54,25 @@ WORDS = {
 
 
 @pytest.fixture(name="publish")
-def publish_fixture():
+def publish_fixture(sockets_of_zmq):
     """``publish(subscriber)``: a socket that sends it whatever it likes, and the number that it announced."""
-    with contextlib.ExitStack() as opened:
 
-        def connect(subscriber):
-            socket = opened.enter_context(zmq.Context.instance().socket(zmq.XPUB))
-            socket.linger = 0
-            socket.connect(subscriber.address.replace("shm://", "ipc://"))
-            numbers = []
+    def connect(subscriber):
+        socket = sockets_of_zmq(zmq.XPUB, subscriber.address)
+        numbers = []
 
-            def is_known():
-                with contextlib.suppress(npt.Timeout):
-                    subscriber.recv(timeout=0)
-                with contextlib.suppress(zmq.Again):
-                    while True:
-                        hello = read_tag(socket.recv(zmq.NOBLOCK)[1:])
-                        numbers.extend([hello.number] if hello is not None and hello.kind is Kind.COPY else [])
-                return numbers
+        def is_known():
+            with contextlib.suppress(npt.Timeout):
+                subscriber.recv(timeout=0)
+            with contextlib.suppress(zmq.Again):
+                while True:
+                    hello = read_tag(socket.recv(zmq.NOBLOCK)[1:])
+                    numbers.extend([hello.number] if hello is not None and hello.kind is Kind.COPY else [])
+            return numbers
 
-            return socket, wait_until(is_known)[0]
+        return socket, wait_until(is_known)[0]
 
-        yield connect
-
-
-def good(index):
-    return npt.encode(np.array(index))
+    return connect
 
 
 def takes(subscriber):

@@ -8,7 +8,15 @@ import threading
 import numpy as np
 import pytest
 import zmq
-from faces import PATIENCE, address_fixture, face_fixture, spawn_fixture, wait_until, wire_fixture  # noqa: F401
+from faces import (  # noqa: F401
+    PATIENCE,
+    address_fixture,
+    face_fixture,
+    sockets_of_zmq_fixture,
+    spawn_fixture,
+    wait_until,
+    wire_fixture,
+)
 
 import nptransport as npt
 
@@ -120,12 +128,9 @@ def test_what_is_known_of_each_subscriber(face, address):
     assert all(state.dropped_for_messages == state.dropped_for_bytes == state.bytes_waiting == 0 for state in states)
 
 
-def test_plain_subscribers_are_counted(face, address):
+def test_plain_subscribers_are_counted(face, address, sockets_of_zmq):
     publisher = face.publisher(bind=address)
-    with zmq.Context.instance().socket(zmq.SUB) as plain:
-        plain.connect(publisher.address.replace("shm://", "ipc://"))
-        plain.subscribe("camera")
-        plain.subscribe("camera/left")
+    with sockets_of_zmq(zmq.SUB, publisher.address, "camera", "camera/left") as plain:
         publisher.wait_for_subscribers(2, topic="camera/left/top")
         assert count(publisher, "camera/right") == 1
         plain.unsubscribe("camera/left")

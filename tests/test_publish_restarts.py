@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import zmq
 from cable import cable_fixture  # noqa: F401
-from faces import PATIENCE, address_fixture, face_fixture, knows, spawn_fixture, wait_until, wire_fixture  # noqa: F401
+from faces import face_fixture, knows, spawn_fixture, wait_until, wire_fixture  # noqa: F401
 
 import nptransport as npt
 from nptransport.transport.connections import Connections

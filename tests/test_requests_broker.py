@@ -12,7 +12,7 @@ import pytest
 import zmq
 from calling import calling_fixture, gate_fixture, remote_error, serve_fixture  # noqa: F401
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
-from faces import face_fixture, make_address, new_address_fixture, sockets_of_zmq_fixture  # noqa: F401
+from faces import bound_address, face_fixture, make_address, sockets_of_zmq_fixture  # noqa: F401
 
 import nptransport as npt
 from nptransport.protocol.words import Form, Reader, Writer
@@ -57,16 +57,12 @@ def new_wire_fixture(request):
 
 @pytest.fixture(name="broker")
 def broker_fixture(face, new_wire):
-    made = face.package.Broker(frontend=new_wire(), backend=new_wire(), linger=0)
-    yield made
-    face.run(made.close())
+    return face.broker(frontend=new_wire(), backend=new_wire())
 
 
 @pytest.fixture(name="quick_broker")
 def quick_broker_fixture(face, new_wire):
-    made = face.package.Broker(frontend=new_wire(), backend=new_wire(), linger=0, interval=0.1)
-    yield made
-    face.run(made.close())
+    return face.broker(frontend=new_wire(), backend=new_wire(), interval=0.1)
 
 
 @pytest.fixture(name="start")
@@ -150,14 +146,14 @@ def test_what_is_cancelled_is_dropped_from_the_queue(serve, calling, broker, gat
 
 
 def test_a_full_broker_has_its_clients_wait(face, serve, calling, new_wire):
-    broker = face.package.Broker(frontend=new_wire(), backend=new_wire(), max_messages=5)
+    broker = face.broker(frontend=new_wire(), backend=new_wire(), max_messages=5)
     client = calling(connect=broker.frontend)
     futures = [client.submit("double", index) for index in range(50)]
     wait_until(lambda: (client.let_run(0.01), broker.statistics().held_off)[1])
     assert broker.statistics().waiting <= 5
     serve({"double": lambda x: 2 * x}, kind="Worker", connect=broker.backend, interval=INTERVAL)
     assert [client.result(future) for future in futures] == list(range(0, 100, 2))
-    face.run(broker.close())
+    broker.close()
 
 
 def test_a_broker_that_closes_lets_its_tasks_be_done(face, serve, calling, broker, gate):
@@ -166,7 +162,7 @@ def test_a_broker_that_closes_lets_its_tasks_be_done(face, serve, calling, broke
     future = client.submit("work")
     wait_until(lambda: (client.let_run(0.01), broker.statistics().running == 1)[1])
     threading.Timer(0.1, gate.set).start()
-    assert face.run(broker.close(linger=PATIENCE)) == 0
+    assert broker.close(linger=PATIENCE) == 0
     assert client.result(future) is True
 
 
@@ -176,7 +172,7 @@ def test_a_broker_whose_clients_have_left_waits_for_nobody(face, serve, calling,
     assert client.call("double", 1) == 2
     client.close()
     wait_until(lambda: broker.statistics().clients == 0)
-    closing = threading.Thread(target=lambda: face.run(broker.close(linger=3600)), daemon=True)
+    closing = threading.Thread(target=lambda: broker.close(linger=3600), daemon=True)
     closing.start()
     closing.join(PATIENCE)
     assert not closing.is_alive()
@@ -429,37 +425,30 @@ def test_calls_that_nearly_resemble_one_before(serve, calling, sockets_of_zmq, n
     assert (statistics.results, statistics.errors, statistics.begun) == (3 + count, count, 0)
 
 
-def test_a_client_survives_junk(calling):
-    with zmq.Context() as context, context.socket(zmq.ROUTER) as peer:
-        peer.linger = 0
-        peer.rcvtimeo = PATIENCE * 1000
-        peer.bind("tcp://127.0.0.1:*")
-        address = peer.last_endpoint.rstrip(b"\0").decode()
-        client = calling(connect=address)
+def test_a_client_survives_junk(calling, sockets_of_zmq):
+    peer = sockets_of_zmq(zmq.ROUTER, "tcp://127.0.0.1:*", bind=True)
+    client = calling(connect=bound_address(peer))
+    future = client.submit("double", 3)
+    identity, head, *_ = peer.recv_multipart()
+    number = int.from_bytes(head[-8:], "big")
+    for parts in junk().values():
+        peer.send_multipart([identity, *parts])
+    result = [bytes(frame) for frame in npt.encode([6])]
+    peer.send_multipart([identity, b"\x93\x01\xa6result\xcf" + number.to_bytes(8, "big"), *result])
+    assert client.result(future) == [6]
+    client.close()
+
+
+def test_an_answer_that_is_malformed_is_an_error_of_its_call(calling, sockets_of_zmq):
+    peer = sockets_of_zmq(zmq.ROUTER, "tcp://127.0.0.1:*", bind=True)
+    client = calling(connect=bound_address(peer))
+    for kind in (b"\xa6result", b"\xa5error"):
         future = client.submit("double", 3)
         identity, head, *_ = peer.recv_multipart()
-        number = int.from_bytes(head[-8:], "big")
-        for parts in junk().values():
-            peer.send_multipart([identity, *parts])
-        result = [bytes(frame) for frame in npt.encode([6])]
-        peer.send_multipart([identity, b"\x93\x01\xa6result\xcf" + number.to_bytes(8, "big"), *result])
-        assert client.result(future) == [6]
-        client.close()
-
-
-def test_an_answer_that_is_malformed_is_an_error_of_its_call(calling):
-    with zmq.Context() as context, context.socket(zmq.ROUTER) as peer:
-        peer.linger = 0
-        peer.rcvtimeo = PATIENCE * 1000
-        peer.bind("tcp://127.0.0.1:*")
-        client = calling(connect=peer.last_endpoint.rstrip(b"\0").decode())
-        for kind in (b"\xa6result", b"\xa5error"):
-            future = client.submit("double", 3)
-            identity, head, *_ = peer.recv_multipart()
-            peer.send_multipart([identity, b"\x93\x01" + kind + b"\xcf" + head[-8:], b"junk"])
-            with pytest.raises(npt.DecodeError):
-                client.result(future)
-        assert client.statistics().malformed == 2
+        peer.send_multipart([identity, b"\x93\x01" + kind + b"\xcf" + head[-8:], b"junk"])
+        with pytest.raises(npt.DecodeError):
+            client.result(future)
+    assert client.statistics().malformed == 2
 
 
 def test_results_in_any_order_keep_a_window(serve, calling, broker):
@@ -479,7 +468,7 @@ def test_who_may_take_part(face, serve, calling, new_wire):
     held = npt.Curve.server(secret=server_secret, allowed={friend})
     come = npt.Curve.client(server=server, secret=friend_secret)
     stranger = npt.Curve.client(server=server, secret=other_secret)
-    broker = face.package.Broker(frontend=new_wire(), backend=new_wire(), security=held)
+    broker = face.broker(frontend=new_wire(), backend=new_wire(), security=held)
     alone = serve({"double": lambda x: 2 * x}, bind=new_wire(), security=held)
     serve({"double": lambda x: 2 * x}, kind="Worker", connect=broker.backend, security=come)
     for address in (broker.frontend, alone.address):
@@ -488,4 +477,4 @@ def test_who_may_take_part(face, serve, calling, new_wire):
             with pytest.raises(npt.AuthenticationError):
                 calling(connect=address, security=security).call("double", 1)
     assert (broker.statistics().tasks, alone.statistics().results) == (1, 1)
-    face.run(broker.close())
+    broker.close()

@@ -7,7 +7,16 @@ import contextlib
 import numpy as np
 import pytest
 import zmq
-from faces import PATIENCE, address_fixture, face_fixture, knows, spawn_fixture, wait_until, wire_fixture  # noqa: F401
+from faces import (  # noqa: F401
+    PATIENCE,
+    address_fixture,
+    face_fixture,
+    knows,
+    sockets_of_zmq_fixture,
+    spawn_fixture,
+    wait_until,
+    wire_fixture,
+)
 
 import nptransport as npt
 
@@ -33,15 +42,12 @@ def test_who_comes_late_gets_the_last_of_each_topic(face, address, latest, size)
     }
 
 
-def test_the_others_get_nothing_twice(face, address):
+def test_the_others_get_nothing_twice(face, address, sockets_of_zmq):
     """Counted on the wire: each of those who are there already sees as many messages as were sent, and no more."""
     publisher = face.publisher(bind=address, retain=1)
     early = face.subscriber(connect=publisher.address)
     wait_until(lambda: knows(publisher, ""))
-    with zmq.Context.instance().socket(zmq.SUB) as plain:
-        plain.rcvtimeo = PATIENCE * 1000
-        plain.connect(publisher.address.replace("shm://", "ipc://"))
-        plain.subscribe(b"")
+    with sockets_of_zmq(zmq.SUB, publisher.address, "") as plain:
         wait_until(lambda: "plain" in publisher.statistics().subscribers)
         for round_ in range(5):
             publisher.send(np.array(round_), topic="a")

@@ -10,7 +10,7 @@ import pytest
 import zmq
 from cable import cable_fixture  # noqa: F401
 from calling import calling_fixture, serve_fixture  # noqa: F401
-from faces import PATIENCE, as_zmq_knows_it, face_fixture, knows, new_wire_fixture, wait_until, wire_fixture  # noqa: F401
+from faces import PATIENCE, as_zmq_knows_it, face_fixture, indices, knows, new_wire_fixture, wait_until, wire_fixture  # noqa: F401
 from test_junk_peers import STRANGERS, visit
 
 import nptransport as npt
@@ -194,7 +194,7 @@ def test_nobody_calls_a_server_nor_comes_to_a_broker(face, new_wire, keys, intru
     executed = []
     double = {"double": lambda x: executed.append(x) or 2 * x}
     server = serve(double, bind=new_wire(), security=keys.serve())
-    broker = face.package.Broker(frontend=new_wire(), backend=new_wire(), security=keys.serve())
+    broker = face.broker(frontend=new_wire(), backend=new_wire(), security=keys.serve())
     serve(double, kind="Worker", connect=broker.backend, security=keys.come())
     intruders = [intrude(zmq.DEALER, address, who) for address in (server.address, broker.frontend, broker.backend)]
     for socket in intruders:
@@ -208,7 +208,7 @@ def test_nobody_calls_a_server_nor_comes_to_a_broker(face, new_wire, keys, intru
     assert (server.statistics().malformed, broker.statistics().malformed) == (0, 0)
     for endpoint in (server, broker):
         assert set(endpoint.statistics().refusals) == {INTRUDERS[who][0]}
-    face.run(broker.close())
+    broker.close()
 
 
 @pytest.mark.parametrize("words", STRANGERS.values(), ids=STRANGERS)
@@ -221,7 +221,7 @@ def test_strangers_get_nothing_from_a_producer(face, keys, words):
         friend = face.consumer(connect=producer.address, security=keys.come())
         for index in range(20):
             producer.send(np.array(index))
-        assert [int(friend.recv()) for _ in range(20)] == list(range(20))
+        assert indices(friend, 20) == list(range(20))
     assert producer.statistics().disconnects == 0
 
 
@@ -305,7 +305,7 @@ def test_a_client_that_is_refused(face, wire, serve, calling, keys):
 
 @pytest.mark.parametrize("slots", [1, 2])
 def test_a_worker_that_is_refused(face, new_wire, serve, calling, keys, slots):
-    broker = face.package.Broker(frontend=new_wire(), backend=new_wire(), security=keys.serve())
+    broker = face.broker(frontend=new_wire(), backend=new_wire(), security=keys.serve())
     options = {"kind": "Worker", "connect": broker.backend, "slots": slots}
     for security in (None, keys.come_as_another()):
         try:
@@ -317,7 +317,7 @@ def test_a_worker_that_is_refused(face, new_wire, serve, calling, keys, slots):
         assert isinstance(error, npt.AuthenticationError)
         assert error.address == broker.backend
     assert broker.statistics().lost_workers == 0
-    face.run(broker.close())
+    broker.close()
 
 
 def test_what_was_lent_to_a_connection_that_is_cut_comes_back(face, keys, cable):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import zmq
 import zmq.asyncio
-from faces import PATIENCE, address_fixture, face_fixture, sockets_fixture, wait_until, wire_fixture  # noqa: F401
+from faces import PATIENCE, address_fixture, as_zmq_knows_it, face_fixture, sockets_fixture, wait_until, wire_fixture  # noqa: F401
 
 import nptransport as npt
 import nptransport.asyncio
@@ -83,7 +83,7 @@ def test_a_consumer_may_leave_at_any_moment(wire, count):
         with zmq.Context() as context:
             while not enough.is_set():
                 with context.socket(zmq.PULL) as socket:
-                    socket.connect(producer.address.replace("shm://", "ipc://"))
+                    socket.connect(as_zmq_knows_it(producer.address))
                     for _ in range(5):
                         if socket.poll(100):
                             socket.recv_multipart()

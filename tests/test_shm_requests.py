@@ -14,7 +14,7 @@ import pytest
 import zmq
 from calling import calling_fixture, gate_fixture, remote_error, serve_fixture  # noqa: F401
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
-from faces import face_fixture, make_address, socket_path_fixture  # noqa: F401
+from faces import as_zmq_knows_it, face_fixture, make_address, socket_path_fixture  # noqa: F401
 from same import difference
 from segments import memfds, memory_of
 
@@ -39,9 +39,7 @@ def address_fixture():
 
 @pytest.fixture(name="broker")
 def broker_fixture(face):
-    made = face.package.Broker(frontend=make_address("shm"), backend=make_address("shm"), linger=0)
-    yield made
-    face.run(made.close())
+    return face.broker(frontend=make_address("shm"), backend=make_address("shm"))
 
 
 def on_loan(endpoint):
@@ -277,7 +275,7 @@ def test_forged_arguments_are_refused_and_the_server_goes_on(serve, calling, add
     ]
     with zmq.Context() as context, context.socket(zmq.DEALER) as forger:
         forger.linger, forger.rcvtimeo = 0, PATIENCE * 1000
-        forger.connect(address.replace("shm://", "ipc://"))
+        forger.connect(as_zmq_knows_it(address))
         for number, metadata in enumerate([*lies, lies[0][:-1], b"\x83" + lies[1][1:]]):
             forger.send_multipart([Writer().about(number, "call", "sum", 1, 1), metadata])
             _, *frames = forger.recv_multipart()
@@ -293,7 +291,7 @@ def answering(address):
     """A ROUTER that answers by hand: ``answer(*frames)`` gives the next call's word and its form of payload."""
     with zmq.Context() as context, context.socket(zmq.ROUTER) as peer:
         peer.linger, peer.rcvtimeo = 0, PATIENCE * 1000
-        peer.bind(address.replace("shm://", "ipc://"))
+        peer.bind(as_zmq_knows_it(address))
 
         def answer(*frames):
             identity, head, *_ = peer.recv_multipart()
@@ -356,8 +354,8 @@ def test_a_broker_has_shared_memory_on_both_sides_or_on_none(face, address, sock
         {"frontend": address, "backend": f"shm://{elsewhere}/b"},
     ):
         with pytest.raises(npt.AddressError, match="one folder"):
-            face.package.Broker(**sides)
-    face.run(face.package.Broker(frontend=address, backend=f"{address}-b").close())  # nothing is left of those
+            face.broker(**sides)
+    face.broker(frontend=address, backend=f"{address}-b").close()  # nothing is left of those
 
 
 def test_a_server_with_another_address_takes_and_does_not_lend(serve, calling, address):

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 import zmq
-from faces import address_fixture, face_fixture, new_address_fixture, wait_until  # noqa: F401
+from faces import address_fixture, face_fixture, indices, new_address_fixture, sockets_of_zmq_fixture, wait_until  # noqa: F401
 from same import difference
 
 import nptransport as npt
@@ -26,10 +26,6 @@ PAYLOADS = [
     list(range(10**6, 10**6 + 8000)),
     *STRINGS,
 ]
-
-
-def indices(consumer, count):
-    return [int(consumer.recv()) for _ in range(count)]
 
 
 def drain(consumer):
@@ -168,12 +164,10 @@ def test_the_fields_of_a_message(face, address):
 
 
 @pytest.mark.parametrize("topic", ["camera/left", "", "größe"])
-def test_the_fields_of_a_message_from_send_array(face, address, topic):
+def test_the_fields_of_a_message_from_send_array(face, address, sockets_of_zmq, topic):
     consumer = face.consumer(bind=address)
-    with zmq.Context.instance().socket(zmq.PUSH) as socket:
-        socket.connect(consumer.address.replace("shm://", "ipc://"))
-        npt.send_array(socket, np.arange(3), topic=topic)
-        message = consumer.recv_message()
+    npt.send_array(sockets_of_zmq(zmq.PUSH, consumer.address), np.arange(3), topic=topic)
+    message = consumer.recv_message()
     assert (message.topic, message.sequence, message.sent_at, message.source) == (topic, None, None, None)
     parts = [topic.encode(), *npt.encode(np.arange(3))]
     assert message.nbytes == consumer.statistics().nbytes == sum(map(len, parts))
