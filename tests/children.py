@@ -24,9 +24,9 @@ POLL = 0.005
 _ROOTS = [str(Path(npt.__file__).parents[1]), str(Path(__file__).parent)]
 
 
-def wait_until(condition):
+def wait_until(condition, patience=PATIENCE):
     """What ``condition()`` gives once that is true; AssertionError if it never is."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not (value := condition()):
         assert time.monotonic() < deadline, "waited in vain for " + inspect.getsource(condition).strip()
         time.sleep(POLL)

@@ -8,14 +8,18 @@ import logging
 import os
 import subprocess
 import sys
-import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import children
+import numpy as np
+import pytest
+
 PROGRAM = [sys.executable, "-m", "nptransport"]
+BOTH_SIDES = ["--frontend", "tcp://127.0.0.1:*", "--backend", "tcp://127.0.0.1:*"]  # of a proxy, or of a broker
 PATIENCE = 60.0  # seconds after which a test has failed; nothing waits for that long when all is well
 
 
@@ -52,21 +56,28 @@ def events(output: str) -> list[dict[str, Any]]:
 
 
 def wait_until(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
-    """The first true value of ``condition``."""
-    deadline = time.monotonic() + patience
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "what was waited for did not come about"
-        time.sleep(0.01)
-    return value
+    """What ``condition()`` gives once that is true: a command takes longer to start than what else is waited for."""
+    return children.wait_until(condition, patience)
 
 
 class Running:
-    """A command that goes on meanwhile, with ``--json``."""
+    """A command that goes on meanwhile, with ``--json``, to the end of a ``with``. ``folder`` is for what it says."""
 
-    def __init__(self, command: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str | Path, program: Sequence[str] = PROGRAM, cwd: Path | None = None
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._stdout, self._stderr = folder / "stdout", folder / "stderr"
+        command = [*program, *map(str, arguments), "--json"]
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=cwd)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.wait()
 
     def event(self, kind: str) -> dict[str, Any]:
         """The first event of that kind, waited for."""
@@ -95,12 +106,9 @@ class Running:
 class Receiver(Running):
     """``nptransport recv`` into a folder of its own."""
 
-    def __init__(
-        self, tmp_path: Path, *options: str, program: Sequence[str] = PROGRAM, out: Path | None = None
-    ) -> None:
+    def __init__(self, tmp_path: Path, *options: str | Path, out: Path | None = None, **more: Any) -> None:
         self.folder = out or tmp_path / "received"
-        where = ["--bind", "tcp://127.0.0.1:*", "--out", str(self.folder), "--json"]
-        super().__init__([*program, "recv", *where, *options], tmp_path)
+        super().__init__(tmp_path, "recv", "--bind", "tcp://127.0.0.1:*", "--out", self.folder, *options, **more)
         self.address: str = self.event("listening")["address"]
 
     def names(self) -> list[str]:
@@ -108,25 +116,18 @@ class Receiver(Running):
         return sorted(os.listdir(self.folder)) if self.folder.is_dir() else []
 
 
-@contextmanager
-def receiver(tmp_path: Path, *options: str, **more: Any) -> Iterator[Receiver]:
-    """A receiver that does not outlive the test."""
-    (tmp_path / "recv").mkdir()
-    running = Receiver(tmp_path / "recv", *options, **more)
-    try:
-        yield running
-    finally:
-        running.process.kill()
-        running.process.wait()
+def receiver(tmp_path: Path, *options: str | Path, **more: Any) -> Receiver:
+    return Receiver(tmp_path / "recv", *options, **more)
 
 
-@contextmanager
-def sender(tmp_path: Path, *arguments: str | Path) -> Iterator[Running]:
+def sender(tmp_path: Path, *arguments: str | Path) -> Running:
     """``nptransport send``, going on meanwhile."""
-    (tmp_path / "send").mkdir()
-    running = Running([*PROGRAM, "send", "--json", *map(str, arguments)], tmp_path / "send")
-    try:
-        yield running
-    finally:
-        running.process.kill()
-        running.process.wait()
+    return Running(tmp_path / "send", "send", *arguments)
+
+
+@pytest.fixture(name="small")
+def small_fixture(tmp_path: Path) -> Path:
+    """A file of 8 KB."""
+    path = tmp_path / "small.npy"
+    np.save(path, np.arange(1000.0))
+    return path

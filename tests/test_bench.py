@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import PATIENCE, PROGRAM, Running, events, wait_until
+from command_line import PATIENCE, Running, events, wait_until
 
 from nptransport.cli.app import run as run_here
 from nptransport.cli.bench import child
@@ -174,13 +174,9 @@ def descendants(pid: int) -> set[int]:
 @pytest.fixture
 def endless(tmp_path: Path) -> Iterator[Running]:
     """A run in the middle of its first turn, and for a long time."""
-    options = ["--sizes", "1KB", "--patterns", "stream", "--seconds", "3600", "--faces", "sync", "--json"]
-    running = Running([*PROGRAM, "bench", *options], tmp_path)
-    try:
+    options = ["--sizes", "1KB", "--patterns", "stream", "--seconds", "3600", "--faces", "sync"]
+    with Running(tmp_path, "bench", *options) as running:
         yield running
-    finally:
-        running.process.kill()
-        running.process.wait()
 
 
 @linux

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import PROGRAM, Running, run, run_here, wait_until
+from command_line import BOTH_SIDES, Running, run, run_here, wait_until
 
 import nptransport as npt
 
@@ -41,30 +41,20 @@ def alone(x):
 
 @contextmanager
 def running(folder: Path, *arguments: str, cwd: Path | None = None) -> Iterator[Running]:
-    folder.mkdir()
-    before = os.getcwd()
-    os.chdir(cwd or before)
-    try:
-        process = Running([*PROGRAM, *arguments, "--json"], folder)
-    finally:
-        os.chdir(before)
-    try:
-        yield process
-    finally:
-        process.process.terminate()
+    """A command that is told to end, so that it ends what it has started, too."""
+    with Running(folder, *arguments, cwd=cwd) as command:
         try:
-            process.process.wait(20)
+            yield command
         finally:
-            process.process.kill()
-            process.process.wait()
+            command.process.terminate()
+            command.process.wait(20)
 
 
 @pytest.fixture(name="broker")
 def broker_fixture(tmp_path: Path) -> Iterator[dict[str, Any]]:
     (tmp_path / "tasks.py").write_text(MODULE)
-    where = ["--frontend", "tcp://127.0.0.1:*", "--backend", "tcp://127.0.0.1:*"]
-    with running(tmp_path / "broker", "broker", *where) as process:
-        yield process.event("listening")
+    with running(tmp_path / "broker", "broker", *BOTH_SIDES) as command:
+        yield command.event("listening")
 
 
 def test_a_crew_is_kept_up(tmp_path: Path, broker: dict[str, Any]) -> None:

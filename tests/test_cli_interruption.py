@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import PROGRAM, Receiver, receiver, run, sender, wait_until
+from command_line import PROGRAM, Receiver, receiver, run, sender, small_fixture, wait_until  # noqa: F401
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals, links and limits of POSIX")
 pytestmark = posix
@@ -24,13 +24,6 @@ SLOWLY = ["--split", "--rate", "20"]  # long.npy would take far longer than any 
 def long(tmp_path: Path) -> Path:
     path = tmp_path / "long.npy"
     np.save(path, np.random.default_rng(1).integers(0, 255, (4000, 100, 100), np.uint8))
-    return path
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    path = tmp_path / "small.npy"
-    np.save(path, np.arange(1000.0))
     return path
 
 

@@ -147,7 +147,6 @@ def test_a_link_in_the_folder_is_not_followed(tmp_path: Path) -> None:
     with receiver(tmp_path, out=folder) as recv:
         assert say(recv, *whole("a.npy")) == 1
     assert not target.exists()
-    (tmp_path / "again").mkdir()
     with receiver(tmp_path / "again", "--overwrite", out=folder) as recv:
         assert say(recv, *whole("a.npy")) == 0
     assert not target.exists()

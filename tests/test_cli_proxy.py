@@ -8,22 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import PROGRAM, Running, run_here
+from command_line import BOTH_SIDES, Running, run_here
 
 import nptransport as npt
-
-BOTH = ["--frontend", "tcp://127.0.0.1:*", "--backend", "tcp://127.0.0.1:*"]
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_it_passes_on_until_it_is_told_to_end(tmp_path: Path, how: signal.Signals) -> None:
-    proxy = Running([*PROGRAM, "proxy", *BOTH, "--retain", "--json"], tmp_path)
-    where = proxy.event("listening")
-    with npt.Publisher(connect=where["frontend"]) as publisher, npt.Subscriber(connect=where["backend"]) as subscriber:
+    with (
+        Running(tmp_path, "proxy", *BOTH_SIDES, "--retain") as proxy,
+        npt.Publisher(connect=proxy.event("listening")["frontend"]) as publisher,
+        npt.Subscriber(connect=proxy.event("listening")["backend"]) as subscriber,
+    ):
         publisher.wait_for_subscribers(timeout=10)
         publisher.send(np.arange(5), topic="a")
         assert subscriber.recv(timeout=10).tolist() == [0, 1, 2, 3, 4]
-        with npt.Subscriber(connect=where["backend"]) as late:
+        with npt.Subscriber(connect=subscriber.addresses[0]) as late:
             assert late.recv(timeout=10).tolist() == [0, 1, 2, 3, 4]
         proxy.process.send_signal(how)
         assert proxy.wait() == 0  # it has no other end than this

@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 import pytest
-from command_line import PROGRAM, Running, events, receiver, run, run_here
+from command_line import BOTH_SIDES, Running, events, receiver, run, run_here
 
 import nptransport as npt
 
@@ -50,18 +50,15 @@ def test_send_and_recv(tmp_path, security):
 
 
 def test_proxy_top_and_view(tmp_path, security):
-    where = ["--frontend", "tcp://127.0.0.1:*", "--backend", "tcp://127.0.0.1:*"]
-    proxy = Running([*PROGRAM, "proxy", *where, "--json", "--security", str(security("server"))], tmp_path)
-    try:
+    with Running(tmp_path, "proxy", *BOTH_SIDES, "--security", security("server")) as proxy:
         listening = proxy.event("listening")
         with npt.Publisher(connect=listening["frontend"], security=npt.Curve.load(security("friend"))) as publisher:
-            top = [*PROGRAM, "top", listening["backend"], "--once", "--json", "--security", str(security("friend"))]
-            (tmp_path / "top").mkdir()
-            watching = Running(top, tmp_path / "top")
-            publisher.wait_for_subscribers(1, timeout=30)
-            while watching.process.poll() is None:
-                publisher.send(np.zeros(3), topic="camera")
-            assert watching.wait() == 0
+            top = ["top", listening["backend"], "--once", "--security", security("friend")]
+            with Running(tmp_path / "top", *top) as watching:
+                publisher.wait_for_subscribers(1, timeout=30)
+                while watching.process.poll() is None:
+                    publisher.send(np.zeros(3), topic="camera")
+                assert watching.wait() == 0
             (reading,) = watching.events()
             assert reading["streams"][0]["topic"] == "camera"
             assert (reading["refused"], reading["refusals"]) == (0, {})
@@ -69,7 +66,6 @@ def test_proxy_top_and_view(tmp_path, security):
                 done = run_here(command, listening["backend"], "--security", security("stranger"))
                 assert done.returncode == 1
                 assert "refused" in done.stderr
-    finally:
         proxy.process.terminate()
         assert proxy.wait() == 0
     summary = proxy.event("summary")
@@ -83,7 +79,7 @@ def test_files_that_cannot_be_used(tmp_path, security, command):
     rest = {
         "send": [tmp_path / "data.npy", "--connect", "tcp://127.0.0.1:9"],
         "recv": ["--bind", "tcp://127.0.0.1:*", "--out", tmp_path / "out"],
-        "proxy": ["--frontend", "tcp://127.0.0.1:*", "--backend", "tcp://127.0.0.1:*"],
+        "proxy": BOTH_SIDES,
     }.get(command, ["tcp://127.0.0.1:9"])
     for path, said in ((security("friend"), "chmod 600"), (tmp_path / "none", "No such file")):
         done = run_here(command, *rest, "--security", path)
@@ -102,9 +98,7 @@ def test_a_word_where_anybody_may_come(tmp_path, security):
 
 
 def test_a_broker_and_who_works_for_it(tmp_path, security):
-    where = ["--frontend", "tcp://127.0.0.1:*", "--backend", "tcp://127.0.0.1:*"]
-    broker = Running([*PROGRAM, "broker", *where, "--json", "--security", str(security("server"))], tmp_path)
-    try:
+    with Running(tmp_path, "broker", *BOTH_SIDES, "--security", security("server")) as broker:
         listening = broker.event("listening")
         friend = npt.Curve.load(security("friend"))
         with npt.Worker(connect=listening["backend"], security=friend, name="\x1b[31mred") as worker:
@@ -120,7 +114,6 @@ def test_a_broker_and_who_works_for_it(tmp_path, security):
             assert "refused: key not allowed" in shown.stdout
             assert "?[31mred" in shown.stdout
             assert "\x1b" not in shown.stdout
-    finally:
         broker.process.terminate()
         assert broker.wait() == 0
     summary = broker.event("summary")

@@ -170,7 +170,6 @@ def test_a_file_that_exists_is_left_alone_unless_it_may_be_overwritten(tmp_path:
         assert recv.files == {"a.npy": "failed", "b.npy": "written"}
         assert "overwrite" in recv.events()[1]["reason"]
     assert (folder / "a.npy").read_bytes() == b"precious"
-    (tmp_path / "again").mkdir()
     with receiver(tmp_path / "again", "--overwrite", out=folder) as recv:
         run("send", "--connect", recv.address, path)
         assert recv.wait() == 0
@@ -182,7 +181,6 @@ def test_several_senders_at_a_time(tmp_path: Path) -> None:
     with receiver(tmp_path, "--count", "3") as recv:
         senders = []
         for number, path in enumerate(paths):
-            (tmp_path / f"{number}").mkdir()
             senders.append(sender(tmp_path / f"{number}", "--connect", recv.address, "--split", "--verify", path))
         with senders[0] as first, senders[1] as second, senders[2] as third:
             assert [running.wait() for running in (first, second, third)] == [0, 0, 0]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import PATIENCE, PROGRAM, receiver
+from command_line import PATIENCE, PROGRAM, receiver, small_fixture  # noqa: F401
 
 pytest.importorskip("rich")
 pytest.importorskip("pty", reason="pseudo-terminals of POSIX")
@@ -48,13 +48,6 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 2**16)
     except OSError:  # what Linux says when nobody holds the other end any more
         return b""
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    path = tmp_path / "small.npy"
-    np.save(path, np.arange(1000.0))
-    return path
 
 
 def test_there_is_a_bar_on_a_terminal(tmp_path: Path, small: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +21,6 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminal
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 TWO = {"camera/left": IMAGE, "state": {"joints": np.zeros(6), "t": 1.0}}
-
-
-@contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[Running]:
-    """A command that does not outlive the test."""
-    command = Running([*PROGRAM, *arguments], folder)
-    try:
-        yield command
-    finally:
-        command.process.kill()
-        command.process.wait()
 
 
 def streams(event: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -80,7 +67,7 @@ def test_a_filter_and_an_order() -> None:
 @posix
 def test_it_goes_on_until_ctrl_c_and_a_silent_topic_stays(tmp_path: Path) -> None:
     payloads = dict(TWO)
-    with publishing(payloads) as address, running(tmp_path, "top", address, "--json", "--interval", "0.1") as top:
+    with publishing(payloads) as address, Running(tmp_path, "top", address, "--interval", "0.1") as top:
         wait_until(lambda: any(len(event["streams"]) == 2 for event in top.events()))
         del payloads["state"]
         silent = wait_until(
@@ -106,9 +93,9 @@ def test_it_says_what_it_waits_for() -> None:
 
 
 def test_publishers_may_connect(tmp_path: Path) -> None:
-    options = ["--once", "--interval", "0.1", "--json"]
+    options = ["--once", "--interval", "0.1"]
     with (
-        running(tmp_path, "top", "--bind", "tcp://127.0.0.1:*", *options) as top,
+        Running(tmp_path, "top", "--bind", "tcp://127.0.0.1:*", *options) as top,
         publishing({"a": IMAGE}, connect=top.event("listening")["address"]),
     ):
         assert top.wait() == 0
@@ -145,7 +132,7 @@ def test_a_top_that_stands_still_holds_nobody_up_and_says_what_it_missed(tmp_pat
     with (
         npt.Publisher(bind="tcp://127.0.0.1:*") as publisher,
         npt.Subscriber(connect=publisher.addresses[0]) as other,
-        running(tmp_path, "top", publisher.addresses[0], "--json", "--interval", "0.1") as top,
+        Running(tmp_path, "top", publisher.addresses[0], "--interval", "0.1") as top,
     ):
 
         def counted() -> tuple[int, int]:
