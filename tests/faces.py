@@ -12,6 +12,7 @@ import functools
 import inspect
 import itertools
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401 - for the
 
 import nptransport as npt
 import nptransport.asyncio
+
+needs_shm = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
 
 _numbers = itertools.count()
 
@@ -188,6 +191,12 @@ def make_address(transport):
 def address_fixture(request):
     """An address to bind."""
     return make_address(request.param)
+
+
+@pytest.fixture(name="address")
+def shm_address_fixture():
+    """An address to bind, for the tests of shm:// alone."""
+    return make_address("shm")
 
 
 @pytest.fixture(name="new_address", params=["tcp", "ipc", "inproc", "shm"])

@@ -14,7 +14,7 @@ def memfds(pid="self"):
     return len({line.split()[4] for line in lines if "/memfd:nptransport" in line})
 
 
-def memory_of(array):
+def is_shared(array):
     """Whether ``array`` lies in a segment."""
     address = array.__array_interface__["data"][0]
     for line in Path("/proc/self/maps").read_text().splitlines():

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import events, receiver, run, sender, wait_until
+from same import difference
 
 Array = np.ndarray[Any, Any]
 
@@ -101,7 +102,7 @@ def test_pictures_and_video_arrive_as_they_are_decoded(tmp_path: Path) -> None:
     assert recv.files == {f"{path.name}.npy": "verified" for path in paths}
     for path in paths:
         plugin = "pyav" if path.suffix == ".mp4" else "pillow"
-        same(np.load(recv.folder / f"{path.name}.npy"), iio.imread(path, plugin=plugin))
+        assert difference(iio.imread(path, plugin=plugin), np.load(recv.folder / f"{path.name}.npy")) is None
     assert np.load(recv.folder / "clip.mp4.npy").shape == (12, 48, 64, 3)
     assert np.load(recv.folder / "deep.png.npy").dtype == np.uint16
 
@@ -115,7 +116,7 @@ def test_black_and_white_pictures_arrive(tmp_path: Path) -> None:
         sent = run("send", "--connect", recv.address, "--verify", tmp_path / "bits.png")
         assert recv.wait() == 0, recv.stderr
     assert sent.returncode == 0, sent.stderr
-    same(np.load(recv.folder / "bits.png.npy"), pixels)
+    assert difference(pixels, np.load(recv.folder / "bits.png.npy")) is None
 
 
 def test_elements_that_are_no_value_of_their_dtype_are_refused_where_the_file_is(tmp_path: Path) -> None:
@@ -134,11 +135,6 @@ def test_elements_that_are_no_value_of_their_dtype_are_refused_where_the_file_is
     assert [name for name, reason in reasons.items() if "no value of dtype" in reason] == [p.name for p in paths[:3]]
     assert recv.names() == ["good.npy"]
     assert recv.events()[-1]["malformed"] == 0
-
-
-def same(here: Array, there: Array) -> None:
-    assert (here.dtype, here.shape, here.flags.f_contiguous) == (there.dtype, there.shape, there.flags.f_contiguous)
-    assert here.tobytes() == there.tobytes()
 
 
 def test_without_digests_files_are_written_but_not_called_verified(tmp_path: Path) -> None:

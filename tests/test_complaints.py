@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from faces import (  # noqa: F401
     PATIENCE,
     address_fixture,
     face_fixture,
+    needs_shm,
     new_wire_fixture,
     socket_path_fixture,
     sockets_of_zmq_fixture,
@@ -142,7 +142,7 @@ def test_a_flood_of_calls_by_whom_leaves_before_they_are_answered(serve, sockets
     _assert_few(caplog, "nobody to go to")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
+@needs_shm
 def test_a_flood_of_junk_at_a_side_channel(socket_path, caplog):
     with npt.Consumer(bind=f"shm://{socket_path}") as consumer, npt.Producer(connect=consumer.address) as producer:
         for _ in range(2 * FEW):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import zmq
 from faces import PATIENCE, address_fixture, face_fixture, sockets_of_zmq_fixture  # noqa: F401
+from hostile import metadata
 from hypothesis import given
 from hypothesis import strategies as st
 from same import difference
 from test_junk_peers import push_fixture  # noqa: F401
-from vector_cases import metadata
 
 import nptransport as npt
 from nptransport.codec import cuts, packing

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import zmq
 from faces import address_fixture, bound_address, face_fixture, indices, sockets_of_zmq_fixture  # noqa: F401
+from hostile import metadata
 from hypothesis import given
 from hypothesis import strategies as st
 from same import difference
 from strategies import payloads
 from test_junk_peers import JUNK, push_fixture  # noqa: F401
 from test_stream import PAYLOADS
-from vector_cases import metadata
 
 import nptransport as npt
 from nptransport.codec import framing

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 import socket
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
-from faces import face_fixture, socket_path_fixture  # noqa: F401
+from faces import face_fixture, needs_shm, shm_address_fixture  # noqa: F401
 from meeting import SIZE, lane_of, large, meet, number_of
 from same import same
 
@@ -19,12 +18,7 @@ import nptransport as npt
 from nptransport.transport import lanes
 from nptransport.transport.steps import Need
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
-
-
-@pytest.fixture(name="address")
-def address_fixture(socket_path):
-    return f"shm://{socket_path}"
+pytestmark = needs_shm
 
 
 class Count:

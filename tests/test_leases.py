@@ -11,10 +11,6 @@ from nptransport.memory.leases import Leases, Readings
 KB = 1000
 
 
-def address(array):
-    return array.__array_interface__["data"][0]
-
-
 def test_a_copy_holds_what_was_there():
     leases, source = Leases(100 * KB), bytearray(b"x" * 10 * KB)
     lease = leases.copy(memoryview(source))
@@ -37,23 +33,23 @@ def test_bytes_are_out_until_the_last_view_has_gone():
 def test_a_buffer_that_came_back_is_used_again():
     leases = Leases(100 * KB)
     lease = leases.copy(bytes(10 * KB))
-    first = address(lease)
+    first = lease.ctypes.data
     del lease
     lease = leases.copy(b"z" * 9 * KB)
-    assert (address(lease), lease.tobytes()) == (first, b"z" * 9 * KB)
+    assert (lease.ctypes.data, lease.tobytes()) == (first, b"z" * 9 * KB)
     other = leases.copy(bytes(10 * KB))
-    assert address(other) != first
+    assert other.ctypes.data != first
 
 
 def test_a_buffer_much_too_large_stays_for_others():
     leases = Leases(1000 * KB)
     lease = leases.copy(bytes(100 * KB))
-    first = address(lease)
+    first = lease.ctypes.data
     del lease
     small = leases.copy(bytes(10 * KB))
     assert small.nbytes == 10 * KB
-    assert address(small) != first
-    assert address(leases.copy(bytes(90 * KB))) == first
+    assert small.ctypes.data != first
+    assert leases.copy(bytes(90 * KB)).ctypes.data == first
 
 
 def test_what_is_idle_gives_way_to_what_is_out():

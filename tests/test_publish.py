@@ -90,8 +90,8 @@ def test_the_longest_topic(face, address):
 # Who connects to whom
 
 
-def meet(publisher, subscribers):
-    """Return when ``publisher`` knows ``subscribers``. Those that have bound say so when they look for messages."""
+def wait_until_known(publisher, subscribers):
+    """Until ``publisher`` knows ``subscribers``. Those that have bound say so when they look for messages."""
 
     def all_are_known():
         for subscriber in subscribers:
@@ -111,7 +111,7 @@ def test_subscribers_bind_and_publishers_connect(face, new_address):
     assert len(set(subscriber.addresses)) == 2
     publishers = [face.publisher(connect=address) for address in subscriber.addresses]
     for publisher in publishers:
-        meet(publisher, [subscriber])
+        wait_until_known(publisher, [subscriber])
     for index, publisher in enumerate(publishers):
         publisher.send(np.array(index))
     assert sorted(indices(subscriber, 2)) == [0, 1]
@@ -121,7 +121,7 @@ def test_publishers_connect_to_many_subscribers(face, new_address):
     subscribers = [face.subscriber(bind=new_address()) for _ in range(3)]
     publisher = face.publisher(bind=new_address(), connect=[each.address for each in subscribers])
     subscribers.append(face.subscriber(connect=publisher.address))
-    meet(publisher, subscribers)
+    wait_until_known(publisher, subscribers)
     for index in range(5):
         publisher.send(np.array(index))
     for subscriber in subscribers:

@@ -6,12 +6,11 @@ import contextlib
 import os
 import random
 import socket
-import sys
 import threading
 
 import pytest
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
-from faces import face_fixture, socket_path_fixture  # noqa: F401
+from faces import face_fixture, needs_shm, shm_address_fixture  # noqa: F401
 from meeting import SIZE, large, meet, number_of
 
 import nptransport as npt
@@ -22,12 +21,7 @@ from nptransport.shm.creditor import Creditor
 from nptransport.transport import channel
 from nptransport.transport.lanes import AHEAD
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
-
-
-@pytest.fixture(name="address")
-def address_fixture(socket_path):
-    return f"shm://{socket_path}"
+pytestmark = needs_shm
 
 
 # Finds its lane, and says that it listens.

@@ -7,26 +7,20 @@ import gc
 import itertools
 import os
 import stat
-import sys
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
-from faces import face_fixture, knows, socket_path_fixture  # noqa: F401
-from segments import memfds, memory_of
+from faces import face_fixture, knows, needs_shm, shm_address_fixture, socket_path_fixture  # noqa: F401
+from segments import is_shared, memfds
 
 import nptransport as npt
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
+pytestmark = needs_shm
 
 SIZE = 100_000  # elements of 8 bytes, well above the crossover
-
-
-@pytest.fixture(name="address")
-def address_fixture(socket_path):
-    return f"shm://{socket_path}"
 
 
 @pytest.fixture(name="new_shm")
@@ -57,7 +51,7 @@ def test_it_does_go_through_shared_memory(face, address):
     producer, consumer = face.pair(address)
     producer.send(np.arange(SIZE))
     got = consumer.recv()
-    assert memory_of(got)
+    assert is_shared(got)
     assert (got == np.arange(SIZE)).all()
     assert in_flight(producer) >= got.nbytes
     del got
@@ -176,12 +170,12 @@ def test_a_loan_is_what_arrives(face, address):
     def lend():
         with producer.loan((300, 400), "f4") as array:
             array[:] = 7
-            return array.__array_interface__["data"][0]
+            return array.ctypes.data
 
     async def lend_async():
         async with producer.loan((300, 400), "f4") as array:
             array[:] = 7
-            return array.__array_interface__["data"][0]
+            return array.ctypes.data
 
     for _ in range(3):
         face.run(lend() if face.name == "sync" else lend_async())
@@ -323,12 +317,12 @@ def test_messages_beside_shared_memory_while_nobody_knows_who_has_it(address, sp
                 producer.send(np.full(SIZE, index), timeout=PATIENCE)
             got = [living.recv(timeout=PATIENCE) for _ in range(20)]
             assert [int(each[0]) for each in got] == list(range(1000, 1020))
-            assert not memory_of(got[0])
+            assert not is_shared(got[0])
             del got
 
             def sent_in_shared_memory():
                 producer.send(np.full(SIZE, 5), timeout=PATIENCE)
-                return memory_of(living.recv(timeout=PATIENCE))
+                return is_shared(living.recv(timeout=PATIENCE))
 
             wait_until(sent_in_shared_memory)
 
@@ -393,7 +387,7 @@ def test_a_mix_of_addresses_is_sent_in_the_message(face, address):
     producer.send(np.arange(SIZE))
     got = consumer.recv()
     assert (got == np.arange(SIZE)).all()
-    assert not memory_of(got)
+    assert not is_shared(got)
 
 
 # Many readers
@@ -405,7 +399,7 @@ def test_one_copy_for_all_subscribers(face, address):
     wait_until(lambda: knows(publisher, "", "", ""))
     publisher.send(np.arange(SIZE))
     got = [subscriber.recv() for subscriber in subscribers]
-    assert all(memory_of(each) and (each == np.arange(SIZE)).all() for each in got)
+    assert all(is_shared(each) and (each == np.arange(SIZE)).all() for each in got)
     assert publisher.statistics().bytes_in_flight == SIZE * 8
     for index in range(30):
         publisher.send(np.full(SIZE, index))
@@ -502,7 +496,7 @@ def test_a_publishers_loan(face, address, transport):
         message = subscriber.recv_message()
         assert message.topic == "a"
         assert (message.payload == 7).all()
-        assert memory_of(message.payload) == (transport == "shm")
+        assert is_shared(message.payload) == (transport == "shm")
     assert publisher.statistics().messages == 5
 
 

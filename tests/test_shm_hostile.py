@@ -6,14 +6,13 @@ import contextlib
 import fcntl
 import os
 import socket
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zmq
 from children import PATIENCE, wait_until
-from faces import socket_path_fixture  # noqa: F401
+from faces import needs_shm, socket_path_fixture  # noqa: F401
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +26,7 @@ from nptransport.codec.metadata import ALONE, with_entry
 from nptransport.memory.segments import HEADER, Mapping, Segment
 from nptransport.shm import sidechannel
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
+pytestmark = needs_shm
 
 SIZE = 100_000
 

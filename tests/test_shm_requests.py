@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import sys
 import threading
 from pathlib import Path
 
@@ -14,9 +13,9 @@ import pytest
 import zmq
 from calling import calling_fixture, gate_fixture, remote_error, serve_fixture  # noqa: F401
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
-from faces import as_zmq_knows_it, face_fixture, make_address, socket_path_fixture  # noqa: F401
+from faces import as_zmq_knows_it, face_fixture, make_address, needs_shm, shm_address_fixture, socket_path_fixture  # noqa: F401
 from same import difference
-from segments import memfds, memory_of
+from segments import is_shared, memfds
 
 import nptransport as npt
 from nptransport.codec import descriptor
@@ -26,15 +25,10 @@ from nptransport.protocol.words import Writer
 from nptransport.shm.borrowing import Borrower
 from nptransport.shm.lending import Lender
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
+pytestmark = needs_shm
 
 SIZE = 100_000  # elements of 8 bytes, well above the crossover
 INTERVAL = 0.1
-
-
-@pytest.fixture(name="address")
-def address_fixture():
-    return make_address("shm")
 
 
 @pytest.fixture(name="broker")
@@ -51,7 +45,7 @@ def on_loan(endpoint):
 def where(x):
     """The argument as it came, and which of its arrays lie in shared memory."""
     arrays = [x] if isinstance(x, np.ndarray) else [each for each in x.values() if isinstance(each, np.ndarray)]
-    return [x, [memory_of(each) for each in arrays]]
+    return [x, [is_shared(each) for each in arrays]]
 
 
 # What travels
@@ -69,12 +63,12 @@ def test_both_ways_go_through_shared_memory(serve, calling, address, broker, kin
         got, seen = client.call("where", nest)
         assert difference(nest, got) is None
         assert seen == [True, False, True]
-        assert [memory_of(got[name]) for name in ("large", "small", "fortran")] == [True, False, True]
+        assert [is_shared(got[name]) for name in ("large", "small", "fortran")] == [True, False, True]
     got, seen = client.call("where", np.arange(SIZE))
     assert (got == np.arange(SIZE)).all()
-    assert (seen, memory_of(got)) == ([True], True)
+    assert (seen, is_shared(got)) == ([True], True)
     got, seen = client.call("where", np.arange(1000))  # below the crossover
-    assert (seen, memory_of(got)) == ([False], False)
+    assert (seen, is_shared(got)) == ([False], False)
     assert (client.statistics().unshared, server.statistics().unshared) == (0, 0)
     wait_until(lambda: on_loan(client.client) == 0)  # answered, and the handler has let it go
 
@@ -138,10 +132,10 @@ def test_when_all_is_on_loan_what_comes_goes_in_the_message(serve, calling, addr
     client = calling(connect=server.address, max_bytes=SIZE * 8 * 4)
     held = [client.call("full", np.full(SIZE, index)) for index in range(10)]
     assert [int(each[-1]) for each in held] == list(range(10))
-    assert [memory_of(each) for each in held] == [True] * 4 + [False] * 6
+    assert [is_shared(each) for each in held] == [True] * 4 + [False] * 6
     assert server.statistics().unshared == 6
     held.clear()
-    wait_until(lambda: memory_of(client.call("full", np.zeros(SIZE))))
+    wait_until(lambda: is_shared(client.call("full", np.zeros(SIZE))))
     assert client.statistics().unshared == 0
     results = client.map("full", (np.full(SIZE, index) for index in range(30)), max_bytes=10**9)
     assert [int(each[0]) for each in results] == list(range(30))
@@ -153,7 +147,7 @@ def test_a_worker_has_a_budget_of_shared_memory_too(serve, calling, broker):
     client = calling(connect=broker.frontend)
     held = [client.call("full", np.full(SIZE, index)) for index in range(4)]
     assert [int(each[-1]) for each in held] == list(range(4))
-    assert [memory_of(each) for each in held] == [True] * 2 + [False] * 2
+    assert [is_shared(each) for each in held] == [True] * 2 + [False] * 2
     assert worker.statistics().unshared == 2
 
 
@@ -190,14 +184,14 @@ def test_a_forked_child_gives_nothing_back(address):
 # Death
 
 WORKER = """
-    from segments import memory_of
+    from segments import is_shared
     worker = npt.Worker(connect=args[0], interval=0.1)
 
     @worker.method
     def work(x):
         say(f"begun {npt.current_call().attempt}")
         time.sleep(float(args[1]))
-        return {"sum": int(x.sum()), "shared": memory_of(x), "twice": 2 * x}
+        return {"sum": int(x.sum()), "shared": is_shared(x), "twice": 2 * x}
 
     say("up")
     worker.serve()
@@ -218,7 +212,7 @@ def test_a_killed_workers_task_goes_to_another_with_the_same_memory(calling, bro
     result = client.result(future)
     assert second.hear() == "begun 2"
     assert (result["sum"], result["shared"]) == (array.sum(), True)
-    assert memory_of(result["twice"])
+    assert is_shared(result["twice"])
     second.kill()
     gc.collect()
     assert (result["twice"] == 2 * array).all()  # held after the death of who made it
@@ -363,4 +357,4 @@ def test_a_server_with_another_address_takes_and_does_not_lend(serve, calling, a
     for at, shared in zip(server.addresses, (True, False), strict=True):
         got, seen = calling(connect=at).call("where", np.arange(SIZE))
         assert (got == np.arange(SIZE)).all()
-        assert (seen, memory_of(got)) == ([shared], False)
+        assert (seen, is_shared(got)) == ([shared], False)

@@ -14,7 +14,7 @@ import threading
 import numpy as np
 import pytest
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
-from faces import socket_path_fixture  # noqa: F401
+from faces import needs_shm, shm_address_fixture, socket_path_fixture  # noqa: F401
 from meeting import large, meet, number_of
 
 import nptransport as npt
@@ -24,14 +24,9 @@ from nptransport.memory.slots import Slots
 from nptransport.shm import borrowing, creditor, mappings, readers
 from nptransport.transport.kernel import has_ended
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
+pytestmark = needs_shm
 
 SIZE = 100_000
-
-
-@pytest.fixture(name="address")
-def address_fixture(socket_path):
-    return f"shm://{socket_path}"
 
 
 # Control groups

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from children import PATIENCE
-from faces import socket_path_fixture  # noqa: F401
-from test_shm import address_fixture  # noqa: F401
+from faces import needs_shm, shm_address_fixture  # noqa: F401
 
 import nptransport as npt
 import nptransport.asyncio
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
+pytestmark = needs_shm
 
 MB = 2**20
 TASKS, EACH = 6, 40
