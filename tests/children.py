@@ -21,7 +21,7 @@ import nptransport as npt
 PATIENCE = 15  # seconds: far more than anything here takes, so that a failing test ends nevertheless
 POLL = 0.005
 
-_ROOTS = [str(Path(npt.__file__).parents[1]), str(Path(__file__).parent)]
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 def wait_until(condition, patience=PATIENCE):
@@ -31,6 +31,20 @@ def wait_until(condition, patience=PATIENCE):
         assert time.monotonic() < deadline, "waited in vain for " + inspect.getsource(condition).strip()
         time.sleep(POLL)
     return value
+
+
+def run_python(*arguments, **environment):
+    """What came of ``python`` with these arguments, once it has ended."""
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(
+        command, env=_environment(**environment), capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def _environment(**more):
+    """With this package, whatever is installed, and with what the tests share."""
+    roots = [str(Path(npt.__file__).parents[1]), str(Path(__file__).parent)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(roots), **more}
 
 
 class Child:
@@ -54,7 +68,7 @@ class Child:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(_ROOTS)},
+            env=_environment(),
         )
         self.errors = ""
         self._lines = queue.SimpleQueue()

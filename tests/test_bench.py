@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 from command_line import PATIENCE, Running, events, wait_until
 
-from nptransport.cli.app import run as run_here
+from nptransport.cli.app import run as run_command
 from nptransport.cli.bench import child
 from nptransport.cli.bench.candidates import CANDIDATES
 from nptransport.cli.bench.content import Content, Wrong
 from nptransport.cli.bench.turn import measure
 from nptransport.cli.signals import Interruption
 
-TINY = ["bench", "--sizes", "1KB", "--rounds", "1", "--seconds", "0.001", "--readers", "read"]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
@@ -127,13 +126,14 @@ def test_a_process_that_is_sent_something_else_says_so(
 
 
 def test_sizes_with_a_point(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run_here([*TINY, "--patterns", "stream", "--transports", "ipc", "--sizes", "4.56MB", "--json"]) == 0
+    tiny = ["--rounds", "1", "--seconds", "0.001", "--readers", "read", "--patterns", "stream", "--transports", "ipc"]
+    assert run_command(["bench", *tiny, "--sizes", "4.56MB", "--json"]) == 0
     assert [each["bytes"] for each in events(capfd.readouterr().out) if each["event"] == "result"][:1] == [4_560_000]
 
 
 @pytest.mark.parametrize("seconds", ["1e300", "0", "nan"])
 def test_a_duration_that_never_ends(seconds: str, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run_here(["bench", "--seconds", seconds]) == 2
+    assert run_command(["bench", "--seconds", seconds]) == 2
     assert "0<x<=3600" in (said := capfd.readouterr().err) or "no finite number" in said
 
 
@@ -141,13 +141,13 @@ def test_a_duration_that_never_ends(seconds: str, capfd: pytest.CaptureFixture[s
     "selection", [["--transports", "tcp", "--faces", "asyncio"], ["--patterns", "roundtrip", "--transports", "shm"]]
 )
 def test_limits_alone_are_no_comparison(selection: list[str], capfd: pytest.CaptureFixture[str]) -> None:
-    assert run_here(["bench", "--quick", *selection]) == 2
+    assert run_command(["bench", "--quick", *selection]) == 2
     assert "--quick leaves nothing of that" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("size", ["0", "7KB?", "9", "1GB", "1001"])
 def test_sizes_that_are_none(size: str, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run_here(["bench", "--sizes", size]) == 2
+    assert run_command(["bench", "--sizes", size]) == 2
     assert "multiple of 8" in (said := capfd.readouterr().err) or "is no size" in said
 
 

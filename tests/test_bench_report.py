@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from rich.console import Console
 
-from nptransport.cli.app import run as run_here
+from nptransport.cli.app import run as run_command
 from nptransport.cli.bench.candidates import CANDIDATES, Candidate, choose, named
 from nptransport.cli.bench.figures import Figures
 from nptransport.cli.bench.lines import result_lines
@@ -180,7 +180,7 @@ def test_a_picture_says_what_it_leaves_out() -> None:
 
 def test_lines_for_programs_and_a_picture(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "speed.png"
-    assert run_here([*TINY, "--transports", "ipc", "--patterns", "stream", "--json", "--plot", str(picture)]) == 0
+    assert run_command([*TINY, "--transports", "ipc", "--patterns", "stream", "--json", "--plot", str(picture)]) == 0
     machine, *results, summary = events(capfd.readouterr().out)
     assert set(machine) == MACHINE
     assert (summary["event"], summary["rounds"], summary["exit"]) == ("summary", 1, 0)
@@ -201,7 +201,7 @@ def test_a_table_for_people_says_what_is_missing(
         return 1234.0
 
     monkeypatch.setattr("nptransport.cli.bench.run.measure", refused)
-    assert run_here([*TINY, "--rounds", "2"]) == 0
+    assert run_command([*TINY, "--rounds", "2"]) == 0
     shown = capfd.readouterr().out
     assert all(candidate.label in shown for candidate in CANDIDATES)
     assert shown.count("not here: shm:// needs Linux") == sum(each.transport == "shm" for each in CANDIDATES)
@@ -221,7 +221,7 @@ def test_medians_and_ratios_are_of_the_same_round() -> None:
 
 
 def test_a_picture_that_could_not_be_written_is_refused_at_once(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run_here(["bench", "--plot", "/no/such/folder/a.png"]) == 2
+    assert run_command(["bench", "--plot", "/no/such/folder/a.png"]) == 2
     assert "no such folder" in capfd.readouterr().err
 
 
@@ -230,7 +230,7 @@ def test_a_picture_that_cannot_be_written_costs_no_time(
 ) -> None:
     monkeypatch.setattr("nptransport.cli.bench.run.measure", lambda *_, **__: pytest.fail("measured"))
     (tmp_path / "a.png").symlink_to("/no/such/folder/a.png")
-    assert run_here([*TINY, "--plot", str(tmp_path / "a.png")]) == 2
+    assert run_command([*TINY, "--plot", str(tmp_path / "a.png")]) == 2
     assert "No such file" in capfd.readouterr().err
 
 
@@ -243,11 +243,11 @@ def test_figures_outlive_a_picture_that_could_not_be_written(
     monkeypatch.setattr("nptransport.cli.bench.run.measure", lambda *_, **__: 1234.0)
     monkeypatch.setattr("nptransport.cli.bench.plot.draw", full)
     command = [*TINY, "--plot", str(tmp_path / "a.png")]
-    assert run_here(command) == 1
+    assert run_command(command) == 1
     shown = capfd.readouterr()
     assert "1.23k" in shown.out
     assert "No space left" in shown.err
-    assert run_here([*command, "--json"]) == 1
+    assert run_command([*command, "--json"]) == 1
     _, *results, summary = events(capfd.readouterr().out)
     assert len(results) == len(CANDIDATES)
     assert summary["exit"] == 1
@@ -288,7 +288,7 @@ def test_figures_of_the_rounds_before_are_shown(
     picture = tmp_path / "a.png"
     command = [*TINY, "--rounds", "5", "--plot", str(picture)]
     monkeypatch.setattr("nptransport.cli.bench.run.measure", _ends_in_round(3, end))
-    assert run_here(command) == code
+    assert run_command(command) == code
     shown = capfd.readouterr()
     assert "1.23k x1.00" in shown.out
     assert "Only 2 of 5 rounds were finished." in shown.out
@@ -296,7 +296,7 @@ def test_figures_of_the_rounds_before_are_shown(
     assert picture.read_bytes().startswith(b"\x89PNG")
 
     monkeypatch.setattr("nptransport.cli.bench.run.measure", _ends_in_round(3, end))
-    assert run_here([*command, "--json"]) == code
+    assert run_command([*command, "--json"]) == code
     _, *results, summary = events(capfd.readouterr().out)
     assert [result["rates"] for result in results] == [[1234.0, 1234.0]] * len(CANDIDATES)
     assert (summary["rounds"], summary["exit"]) == (2, code)
@@ -310,6 +310,6 @@ def test_a_run_without_a_figure_leaves_the_picture_as_it_was(
     if before is not None:
         picture.write_bytes(before)
     monkeypatch.setattr("nptransport.cli.bench.run.measure", _ends_in_round(1, _die))
-    assert run_here([*TINY, "--plot", str(picture)]) == 1
+    assert run_command([*TINY, "--plot", str(picture)]) == 1
     assert capfd.readouterr().out == ""
     assert (picture.read_bytes() if picture.exists() else None) == before

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from children import wait_until
+from children import BENCHMARKS, run_python, wait_until
+from faces import needs_shm
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
-import shm  # noqa: E402 - found once the folder is on the path
-import stream  # noqa: E402
-from compare import ratio, worse  # noqa: E402
-from instructions import judged, to_keep  # noqa: E402
-from peers.contestants import pipe  # noqa: E402
-from peers.peer import Peer  # noqa: E402
-from peers.table import size_text, sizes_of  # noqa: E402
-from peers.turn import Failed, turn  # noqa: E402
-from peers.work import Sink, Source, Work, WrongContent  # noqa: E402
-from streaming import WrongContent as WrongArray  # noqa: E402
-from streaming import array_of  # noqa: E402
+import shm
+import stream
+from compare import ratio, worse
+from instructions import judged, to_keep
+from peers.contestants import pipe
+from peers.peer import Peer
+from peers.table import size_text, sizes_of
+from peers.turn import Failed, turn
+from peers.work import Sink, Source, Work, WrongContent
+from streaming import WrongContent as WrongArray
+from streaming import array_of
 
 WORK = Work(size=4096, seconds=0.05, whole=True)
 
@@ -35,9 +33,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="they start proc
 
 
 def test_the_peers_run_and_their_table_is_printed(tmp_path):
-    command = [sys.executable, BENCHMARKS / "peers", "--sizes", "4KB", "--seconds", "0.05", "--rounds", "1"]
-    command += ["--only", "pyzmq, tcp", "Pipe, send_bytes", "--markdown", "--json", tmp_path / "figures"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    options = ["--only", "pyzmq, tcp", "Pipe, send_bytes", "--markdown", "--json", tmp_path / "figures"]
+    done = run_python(BENCHMARKS / "peers", "--sizes", "4KB", "--seconds", 0.05, "--rounds", 1, *options)
     assert done.returncode == 0, done.stderr
     assert "| arrays a second | 4 KB |" in done.stdout
     figures = json.loads((tmp_path / "figures").read_text())
@@ -45,11 +42,10 @@ def test_the_peers_run_and_their_table_is_printed(tmp_path):
     assert not figures["failures"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="shm:// needs Linux")
+@needs_shm
 @pytest.mark.parametrize("pattern", ["publish", "serve"])
 def test_endurance_tells_what_every_process_got_and_held(pattern):
-    command = [sys.executable, BENCHMARKS / "endurance.py", "--messages", "200", "--patterns", pattern]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = run_python(BENCHMARKS / "endurance.py", "--messages", 200, "--patterns", pattern)
     first, *lines, last = done.stdout.splitlines()
     assert (first, done.stderr) == ("seed 1", "")
     assert last in ("level", "NOT LEVEL, OR WRONG")  # it ends before anything can be level
@@ -105,17 +101,6 @@ def test_counts_are_judged_within_the_tolerance():
 SCRIPTS = sorted(path.name for path in BENCHMARKS.glob("*.py") if "argparse" in path.read_text())
 
 
-def ran(*command, **environment):
-    return subprocess.run(
-        [sys.executable, *map(str, command)],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 @pytest.fixture
 def installed(tmp_path):
     """PYTHONPATH of a package of our name that is not the repository's."""
@@ -127,13 +112,15 @@ def installed(tmp_path):
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_scripts_take_the_repository_that_they_lie_in(script, installed):
-    done = ran(BENCHMARKS / script, "--help", PYTHONPATH=installed)
+    done = run_python(BENCHMARKS / script, "--help", PYTHONPATH=installed)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_so_do_their_children(installed):
-    done = ran(BENCHMARKS / "memory.py", "--frames", 8, "--size", 65536, "--addresses", "ipc", PYTHONPATH=installed)
+    done = run_python(
+        BENCHMARKS / "memory.py", "--frames", 8, "--size", 65536, "--addresses", "ipc", PYTHONPATH=installed
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("consumer") == 4
 
@@ -164,7 +151,7 @@ def test_a_reader_notices_parts_in_the_wrong_order(script, monkeypatch):
 
 
 def test_faults_are_counted_of_every_contestant():
-    done = ran(BENCHMARKS / "faults.py", "--size", 1_000_000, "--arrays", 3, "--rounds", 1)
+    done = run_python(BENCHMARKS / "faults.py", "--size", 1_000_000, "--arrays", 3, "--rounds", 1)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("page faults per array") == 5
 
@@ -181,23 +168,23 @@ WRONG = [
 @pytest.mark.parametrize("command", WRONG, ids=" ".join)
 def test_wrong_arguments_are_said_in_a_line(command):
     script, *arguments = command
-    done = ran(BENCHMARKS / script, *arguments)
+    done = run_python(BENCHMARKS / script, *arguments)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
 
 
 def test_a_run_in_which_all_fail_has_failed():
-    done = ran(BENCHMARKS / "peers", "--only", "Pipe, send_bytes", "--sizes", "1000000GB", "--rounds", 1)
+    done = run_python(BENCHMARKS / "peers", "--only", "Pipe, send_bytes", "--sizes", "1000000GB", "--rounds", 1)
     assert done.returncode == 1
     assert "failed: Pipe, send_bytes, 1e+06 GB: " in done.stdout
 
 
 def test_commits_are_not_compared_without_git():
-    done = ran(BENCHMARKS / "compare.py", "HEAD", "HEAD", PATH="/nonexistent")
+    done = run_python(BENCHMARKS / "compare.py", "HEAD", "HEAD", PATH="/nonexistent")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "git is not installed\n")
 
 
 def test_a_name_that_no_contestant_has_is_said():
-    done = ran(BENCHMARKS / "peers", "--only", "bogus")
+    done = run_python(BENCHMARKS / "peers", "--only", "bogus")
     assert done.returncode == 2
     assert "--only bogus: there are nptransport, tcp;" in done.stderr.splitlines()[-1]
 

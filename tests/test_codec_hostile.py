@@ -9,20 +9,13 @@ layouts, and test_codec_fuzz.py looks for the ones nobody knows.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from children import run_python
 from dtype_strategies import HAS_STRING_DTYPE
 from hostile import metadata, part, refusal, survive, tagged, tree
 
-import nptransport
-
 EIGHT = bytes(8)
-ROOT = str(Path(nptransport.__file__).parents[1])
 
 
 def structure(itemsize, *fields, **more):
@@ -151,7 +144,8 @@ try:
 except npt.DecodeError:
     pass
 """
-    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": ROOT})
+    done = run_python("-c", program)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 import sys
 
 import pytest
 import zmq
+from children import run_python
 
 import nptransport as npt
 
@@ -58,8 +58,8 @@ try:
 except npt.AuthenticationError as error:
     print(error.path)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.strip() == f"{tmp_path}/camera.secret"
+    done = run_python("-c", program)
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path}/camera.secret\n"), done.stderr
     assert not list(tmp_path.iterdir())
 
 

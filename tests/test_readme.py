@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from children import run_python
 
 README = Path(__file__).parent.parent / "README.md"
 FOUND = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
@@ -21,11 +22,8 @@ def test_there_are_blocks() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[f"block{number}" for number in range(len(BLOCKS))])
 def test_block_runs(block: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr
+    done = run_python("-W", "error", "-c", block)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_programs_run_side_by_side() -> None:

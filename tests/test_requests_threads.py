@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 import threading
 from concurrent.futures import as_completed, wait
-from pathlib import Path
 
 import numpy as np
 import pytest
-from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
+from children import BENCHMARKS, PATIENCE, run_python, spawn_fixture, wait_until  # noqa: F401
 
 import nptransport as npt
 import nptransport.asyncio
-
-CHAOS = Path(__file__).parent.parent / "benchmarks" / "chaos.py"
 
 
 @pytest.fixture(name="server")
@@ -199,10 +193,8 @@ def test_a_client_that_is_forgotten_leaves_nothing_behind(server):
 
 
 def test_a_short_chaos():
-    command = [sys.executable, str(CHAOS), "--tasks", "120", "--kills", "4", "--broker-kills", "1", "--workers", "2"]
-    command += ["--largest", "300000", "--seed", "11"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(npt.__file__).parents[1])}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    options = ["--tasks", 120, "--kills", 4, "--broker-kills", 1, "--workers", 2, "--largest", 300_000, "--seed", 11]
+    done = run_python(BENCHMARKS / "chaos.py", *options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "120 tasks: 120 results, 0 errors, 0 lost, 0 twice, 0 wrong" in done.stdout
     assert "4 workers and 1 brokers killed" in done.stdout

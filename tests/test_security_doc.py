@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from children import run_python
 
 HERE = Path(__file__).parent
 TEXT = (HERE.parent / "docs" / "security.md").read_text("utf-8")
@@ -31,8 +30,5 @@ def test_each_row_names_one():
 
 @pytest.mark.parametrize("block", BLOCKS, ids=[f"block{number}" for number in range(len(BLOCKS))])
 def test_block_runs(block):
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr
+    done = run_python("-W", "error", "-c", block)
+    assert (done.returncode, done.stderr) == (0, "")

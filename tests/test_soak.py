@@ -5,17 +5,16 @@ from __future__ import annotations
 import copy
 import json
 import sys
-from pathlib import Path
 
 import pytest
+from children import BENCHMARKS
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
-from soak.__main__ import main  # noqa: E402
-from soak.checker import judge, judge_folder  # noqa: E402
-from soak.history import History, Process, Run, Tail  # noqa: E402
-from soak.scenario import draw_lanes  # noqa: E402
+from soak.__main__ import main
+from soak.checker import judge, judge_folder
+from soak.history import History, Process, Run, Tail
+from soak.scenario import draw_lanes
 
 
 def process(name, *entries):

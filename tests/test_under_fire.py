@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-TOO_LONG = 120.0
+from children import BENCHMARKS, run_python
 
 COMMANDS = {
     "fuzz": (
@@ -31,12 +27,7 @@ COMMANDS = {
 @pytest.mark.skipif(sys.platform != "linux", reason="they look into /proc")
 @pytest.mark.parametrize(("arguments", "said"), COMMANDS.values(), ids=COMMANDS)
 def test_a_command_of_the_docs(arguments, said):
-    done = subprocess.run(
-        [sys.executable, BENCHMARKS / arguments[0], *arguments[1:]],
-        capture_output=True,
-        text=True,
-        timeout=TOO_LONG,
-        check=False,
-    )
+    script, *options = arguments
+    done = run_python(BENCHMARKS / script, *options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(said, done.stdout), done.stdout
