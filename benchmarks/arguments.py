@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-__all__ = ["Parser", "count", "positive", "status_of", "writable"]
+__all__ = ["Parser", "count", "positive", "status_of", "whole", "writable"]
 
 INTERRUPTED = 128 + 2  # what a shell says of SIGINT
 
@@ -25,14 +25,18 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def count(text: str) -> int:
+def count(text: str, least: int = 1) -> int:
     try:
         number = int(text.replace("_", "").replace(",", ""))
     except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 on is needed, not {text!r}")
+        number = -1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"a whole number from {least} on is needed, not {text!r}")
     return number
+
+
+def whole(text: str) -> int:
+    return count(text, 0)
 
 
 def positive(text: str) -> float:

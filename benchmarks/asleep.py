@@ -17,6 +17,7 @@ import sys
 import tempfile
 
 import repository  # noqa: F401 - for the processes
+from arguments import Parser
 
 OLD = 0.5  # seconds
 
@@ -92,7 +93,7 @@ def sleep(transport: str, folder: str, options: argparse.Namespace) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rate", type=float, default=100.0, help="messages a second")
     parser.add_argument("--size", type=int, default=921_600, help="bytes of each")

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import repository  # noqa: F401 - for what is imported below
+from arguments import Parser
 
 import nptransport as npt
 
@@ -200,7 +201,7 @@ def judge(folder: Path) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--tasks", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--broker-kills", type=int, default=5)

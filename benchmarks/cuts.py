@@ -13,7 +13,6 @@ has had one end, and every result is right. Exit code 1 if not.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import logging
 import random
@@ -22,16 +21,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import repository
 import zmq
+from arguments import Parser, count
 
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(1, str(repository.ROOT / "tests"))
 
-import nptransport as npt  # noqa: E402
+from cable import Cable
+from children import wait_until
+
+import nptransport as npt
 
 PATIENCE = 60.0
 ANY = "tcp://127.0.0.1:0"
@@ -58,7 +60,7 @@ class Fuses:
 class Trouble:
     """Makes a cable slow, or silent, for a while, again and again."""
 
-    def __init__(self, cables: list[Any], seed: int) -> None:
+    def __init__(self, cables: list[Cable], seed: int) -> None:
         self._cables, self._draw = cables, random.Random(f"trouble {seed}")
         self.delays = self.silences = 0
         self._over = threading.Event()
@@ -114,14 +116,6 @@ def payload(number: int, draw: random.Random) -> np.ndarray[Any, Any]:
     return np.full(draw.choice((1, 100, 3000)), number)
 
 
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            sys.exit("waited in vain")
-        time.sleep(0.01)
-
-
 def security(secured: bool) -> tuple[npt.Curve | None, npt.Curve | None]:
     if not secured:
         return None, None
@@ -140,8 +134,6 @@ def report(name: str, sent: int, reader: Reader, missed: int, cuts: int, trouble
 
 
 def publish(cuts: int, seed: int, secured: bool) -> int:
-    from cable import Cable
-
     draw, started, (server, client) = random.Random(f"publish {seed}"), time.monotonic(), security(secured)
     fuses, sent = Fuses(random.Random(seed), cuts), 0
     with npt.Publisher(bind=ANY, security=server) as publisher:
@@ -164,7 +156,7 @@ def publish(cuts: int, seed: int, secured: bool) -> int:
             reader.changed.wait(0.1)
             return reader.seen[sent] > 0
 
-        wait_for(is_whole)
+        wait_until(is_whole, PATIENCE)
         (stream,) = subscriber.statistics().streams.values()
         code = report("publish", sent + 1 - stream.first, reader, stream.missed, cuts, trouble, started)
         reader.end()
@@ -173,8 +165,6 @@ def publish(cuts: int, seed: int, secured: bool) -> int:
 
 
 def push(cuts: int, seed: int, secured: bool) -> int:
-    from cable import Cable
-
     draw, started, (server, client) = random.Random(f"push {seed}"), time.monotonic(), security(secured)
     fuses, sent = Fuses(random.Random(seed), cuts), 0
     consumer = npt.Consumer(bind=ANY, security=server)
@@ -199,7 +189,7 @@ def push(cuts: int, seed: int, secured: bool) -> int:
             reader.changed.wait(0.1)
             return reader.seen[sent - 1] > 0
 
-        wait_for(is_whole)
+        wait_until(is_whole, PATIENCE)
     first = min(reader.seen)  # a consumer counts from the first that came
     code = report("push", sent - first, reader, consumer.statistics().missed, cuts, trouble, started)
     reader.end()
@@ -211,7 +201,7 @@ def work(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return array + 1
 
 
-def judge_calls(name: str, client: npt.Client, cuts: int, cables: list[Any], fuses: Fuses, seed: int) -> int:
+def judge_calls(name: str, client: npt.Client, cuts: int, cables: list[Cable], fuses: Fuses, seed: int) -> int:
     """Call until all the cuts have been made, and once more; each call has to have one end."""
     draw, started = random.Random(f"{name} {seed}"), time.monotonic()
     begun = right = wrong = 0
@@ -242,8 +232,6 @@ def judge_calls(name: str, client: npt.Client, cuts: int, cables: list[Any], fus
 
 
 def requests(cuts: int, seed: int, secured: bool) -> int:
-    from cable import Cable
-
     server_security, client_security = security(secured)
     fuses = Fuses(random.Random(seed), cuts)
     with npt.Server(bind=ANY, security=server_security) as server:
@@ -260,8 +248,6 @@ def requests(cuts: int, seed: int, secured: bool) -> int:
 
 
 def workers(cuts: int, seed: int, secured: bool) -> int:
-    from cable import Cable
-
     server_security, client_security = security(secured)
     fuses = Fuses(random.Random(seed), cuts)
     with npt.Broker(frontend=ANY, backend=ANY, interval=0.5, security=server_security) as broker:
@@ -284,8 +270,8 @@ PARTS = {"publish": publish, "push": push, "requests": requests, "workers": work
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cuts", type=lambda text: int(text.replace(",", "").replace("_", "")), default=100)
+    parser = Parser(__doc__)
+    parser.add_argument("--cuts", type=count, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--secured", action="store_true")
     parser.add_argument("--part", choices=list(PARTS), action="append", help="may be repeated; all without")

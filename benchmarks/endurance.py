@@ -13,18 +13,18 @@ a message was wrong, or lost without a count.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 import repository  # noqa: F401 - for what is imported below
+from arguments import Parser
+from holding import held
 
 import nptransport as npt
 
@@ -122,13 +122,10 @@ def call(address: str, *how: float) -> tuple[int, int]:
 
 def sample(process: subprocess.Popen[str]) -> dict[str, float] | None:
     """What it holds now; None once it has ended."""
-    folder = Path(f"/proc/{process.pid}")
     try:
-        pages = int((folder / "statm").read_text().split()[1])
-        held = {name: len(os.listdir(folder / place)) for name, place in (("descriptors", "fd"), ("threads", "task"))}
+        return held(process.pid)
     except (OSError, IndexError):
         return None
-    return {"megabytes": pages * os.sysconf("SC_PAGE_SIZE") / 2**20, **held}
 
 
 def watch(pattern: str, address: str, how: list[str]) -> bool:
@@ -150,9 +147,9 @@ def watch(pattern: str, address: str, how: list[str]) -> bool:
     for index, (role, process) in enumerate(zip(ROLES[pattern], processes, strict=True)):
         said = process.communicate()[0].split()
         count, wrong = (int(word) for word in said) if len(said) == 2 else (0, -1)
-        held = samples[index] or [dict.fromkeys(ALLOWED, 0.0)]  # it may have ended before anybody looked
-        third = max(1, len(held) // 3)
-        second, last = held[-2 * third : -third] or held, held[-third:]
+        rows = samples[index] or [dict.fromkeys(ALLOWED, 0.0)]  # it may have ended before anybody looked
+        third = max(1, len(rows) // 3)
+        second, last = rows[-2 * third : -third] or rows, rows[-third:]
         levels = {name: (median(s[name] for s in second), median(s[name] for s in last)) for name in ALLOWED}
         level = all(after - before <= ALLOWED[name] for name, (before, after) in levels.items())
         fine = fine and level and not wrong and not process.returncode
@@ -162,7 +159,7 @@ def watch(pattern: str, address: str, how: list[str]) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--minutes", type=float, help="end each pattern after so long, whatever the number")
     parser.add_argument("--bytes", type=int, default=200_000)

@@ -26,9 +26,8 @@ import numpy as np
 import repository  # noqa: F401 - for what is imported below
 import zmq
 from arguments import Parser, count, status_of
+from stream import read_ours, write_ours
 from streaming import Expected, array_of, check, ready
-
-import nptransport as npt
 
 # Of malloc.h
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
@@ -55,25 +54,12 @@ def read_keeping(address: str, size: int) -> Iterator[np.ndarray]:
     yield from read_bare(address, size)
 
 
-def read_ours(address: str, size: int) -> Iterator[np.ndarray]:
-    with npt.Consumer(bind=address) as consumer:
-        ready()
-        yield from consumer
-
-
 def write_bare(address: str, size: int, arrays: int) -> None:
     array = array_of(size)
     with zmq.Context() as context, context.socket(zmq.PUSH) as pusher:
         pusher.connect(address)
         for _ in range(arrays):
             pusher.send(array, copy=False)
-
-
-def write_ours(address: str, size: int, arrays: int) -> None:
-    array = array_of(size)
-    with npt.Producer(connect=address) as producer:
-        for _ in range(arrays):
-            producer.send(array)
 
 
 def faults() -> int:

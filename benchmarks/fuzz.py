@@ -12,7 +12,6 @@ written to tests/fuzz_found/, where the tests replay it from then on. Exit code 
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import hashlib
 import json
@@ -21,6 +20,8 @@ import os
 import sys
 import time
 from pathlib import Path
+
+from arguments import Parser, count
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -136,8 +137,8 @@ def main() -> int:
         instrument()
     import fuzzing
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inputs", type=lambda text: int(text.replace(",", "").replace("_", "")), default=100_000)
+    parser = Parser(__doc__)
+    parser.add_argument("--inputs", type=count, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--target", choices=list(fuzzing.TARGETS), action="append", help="may be repeated; all without")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)

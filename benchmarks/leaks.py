@@ -9,22 +9,21 @@ proxy. Exit code 1 if descriptors or threads grew at all, or memory by more than
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import gc
 import logging
-import os
 import random
 import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import repository  # noqa: F401 - for what is imported below
 import zmq
+from arguments import Parser, count
+from holding import held
 
 import nptransport as npt
 import nptransport.asyncio
@@ -107,14 +106,14 @@ def published() -> None:
 KINDS: list[Callable[[], None]] = [pair, secured_pair, in_use, nobody, refused, cancelled, published]
 
 
-def measure() -> tuple[int, int, float]:
+def measure() -> tuple[float, int, float]:
     """Descriptors, threads, megabytes."""
     gc.collect()
-    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    return len(os.listdir("/proc/self/fd")), threading.active_count(), resident
+    now = held()
+    return now["descriptors"], threading.active_count(), now["megabytes"]
 
 
-def settled(wanted: tuple[int, int, float] | None) -> tuple[int, int, float]:
+def settled(wanted: tuple[float, int, float] | None) -> tuple[float, int, float]:
     """As :func:`measure`, once libzmq's own threads have seen to what was closed."""
     deadline = time.monotonic() + 5
     while True:
@@ -125,8 +124,8 @@ def settled(wanted: tuple[int, int, float] | None) -> tuple[int, int, float]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cycles", type=lambda text: int(text.replace(",", "").replace("_", "")), default=200)
+    parser = Parser(__doc__)
+    parser.add_argument("--cycles", type=count, default=200)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     logging.disable()

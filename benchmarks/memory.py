@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 import repository  # noqa: F401 - for what is imported below
-from streaming import Expected, array_of, figure_from, free_port, ready
+from arguments import Parser
+from streaming import Expected, array_of, figure_from, free_port, ready, started
 
 import nptransport as npt
 
@@ -63,15 +64,9 @@ def consume(address: str, rest: float, frames: int, size: int) -> None:
 
 def turn(address: str, way: str, rest: float, frames: int, size: int) -> tuple[float, float]:
     """Peaks of producer and consumer, in frames."""
-    command = [sys.executable, __file__, "--role"]
-    consumer = subprocess.Popen(
-        [*command, "consume", address, str(rest), str(frames), str(size)], stdout=subprocess.PIPE, text=True
-    )
-    assert consumer.stdout is not None
-    consumer.stdout.readline()
-    producer = subprocess.Popen(
-        [*command, "produce", address, way, str(frames), str(size)], stdout=subprocess.PIPE, text=True
-    )
+    consumer = started("--role", "consume", address, rest, frames, size)
+    command = [sys.executable, __file__, "--role", "produce", address, way, str(frames), str(size)]
+    producer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         held = figure_from(consumer, "the consumer")
         return figure_from(producer, "the producer") / size, held / size
@@ -81,7 +76,7 @@ def turn(address: str, way: str, rest: float, frames: int, size: int) -> tuple[f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--frames", type=int, default=1000)
     parser.add_argument("--size", type=int, default=3840 * 2160 * 3)
     parser.add_argument("--addresses", nargs="*", default=["tcp", "ipc", "shm"], choices=["tcp", "ipc", "shm"])

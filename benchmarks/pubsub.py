@@ -10,7 +10,6 @@ table gives medians over the rounds, with the range, and the ratio to the bare o
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import statistics
@@ -25,7 +24,8 @@ import numpy as np
 import repository  # noqa: F401 - for what is imported below
 import zmq
 import zmq.asyncio
-from streaming import COPY_BELOW, Expected, Table, array_of, free_port, header_of, ready
+from arguments import Parser
+from streaming import COPY_BELOW, Expected, Table, array_of, free_port, header_of, ready, started
 
 import nptransport as npt
 import nptransport.asyncio
@@ -177,12 +177,9 @@ def turn(name: str, transport: str, size: int, count: int) -> float:
     """Messages a second."""
     with tempfile.TemporaryDirectory() as folder:
         address = f"ipc://{folder}/s" if transport == "ipc" else f"tcp://127.0.0.1:{free_port()}"
-        command = [sys.executable, __file__]
-        writing = subprocess.Popen([*command, "write", name, address, str(size)], stdout=subprocess.PIPE, text=True)
+        writing = started("write", name, address, size)
         try:
-            assert writing.stdout is not None
-            assert writing.stdout.readline() == "ready\n"
-            read = [*command, "read", name, address, str(size), str(count)]
+            read = [sys.executable, __file__, "read", name, address, str(size), str(count)]
             return float(subprocess.run(read, stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout)
         finally:
             writing.kill()
@@ -223,7 +220,7 @@ def age(size: int, rate: float, seconds: float) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 65_536, 1_000_000, 8_000_000])
     parser.add_argument("--transports", nargs="+", default=["ipc", "tcp"])
     parser.add_argument("--rounds", type=int, default=5)

@@ -13,7 +13,6 @@ dtype and shape of each result are checked, and every element of the last of eac
 
 from __future__ import annotations
 
-import argparse
 import concurrent.futures
 import multiprocessing
 import statistics
@@ -31,6 +30,7 @@ sys.path[:] = [path for path in sys.path if path != FOLDER] + [FOLDER]
 
 import numpy as np  # noqa: E402 - below what makes the imports of others safe
 import zmq  # noqa: E402
+from arguments import Parser  # noqa: E402
 from streaming import WrongContent, array_of, check  # noqa: E402
 
 import nptransport as npt  # noqa: E402
@@ -170,7 +170,7 @@ def throughput(folder: str, rounds: int, count: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
     with tempfile.TemporaryDirectory() as folder:

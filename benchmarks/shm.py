@@ -16,29 +16,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import repository  # noqa: F401 - for what is imported below
-from streaming import Expected, WrongContent, array_of, copies_per_second, figure_from, read_socket, ready, write_socket
+from arguments import Parser
+from stream import read_ours, write_ours
+from streaming import (
+    Expected,
+    WrongContent,
+    array_of,
+    copies_per_second,
+    figure_from,
+    read_socket,
+    started,
+    write_socket,
+)
 
 import nptransport as npt
 
 BYTES = 2_000_000_000
 MOST = 20_000
-
-
-def read_ours(address: str, size: int) -> Iterator[np.ndarray]:
-    with npt.Consumer(bind=address) as consumer:
-        ready()
-        yield from consumer
-
-
-def write_ours(address: str, size: int, count: int) -> None:
-    array = array_of(size)
-    with npt.Producer(connect=address) as producer:
-        for _ in range(count):
-            producer.send(array)
 
 
 def write_loans(address: str, size: int, count: int) -> None:
@@ -74,11 +71,7 @@ def read(name: str, address: str, size: int, count: int) -> None:
 
 def run(name: str, address: str, size: int, count: int) -> float:
     arguments = [name, address, str(size), str(count)]
-    reader = subprocess.Popen(
-        [sys.executable, __file__, "--role", "read", *arguments], stdout=subprocess.PIPE, text=True
-    )
-    assert reader.stdout is not None
-    reader.stdout.readline()
+    reader = started("--role", "read", *arguments)
     writer = subprocess.Popen([sys.executable, __file__, "--role", "write", *arguments])
     try:
         return figure_from(reader, name)
@@ -88,7 +81,7 @@ def run(name: str, address: str, size: int, count: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--sizes", type=int, nargs="*", default=[1024, 1_000_000, 8_000_000, 32_000_000])
     parser.add_argument("--loans", type=int, nargs="*", default=[65_536, 128_000_000])
     parser.add_argument("--rounds", type=int, default=5)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import repository  # noqa: F401 - for what is imported below
+from arguments import Parser
 
 import nptransport as npt
 
@@ -146,7 +147,7 @@ def kill_readers(address: str, size: int, kills: int, chance: random.Random) -> 
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bytes", type=int, default=800_000)

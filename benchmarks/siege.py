@@ -12,21 +12,20 @@ was taken for a message.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import multiprocessing
-import os
 import random
 import socket
 import sys
 import time
 from collections import deque
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import numpy as np
 import repository  # noqa: F401 - for what is imported below
 import zmq
+from arguments import Parser, whole
+from holding import resident
 
 import nptransport as npt
 
@@ -76,10 +75,6 @@ def junk(draw: random.Random, is_open: bool) -> bytes:
     return draw.choice(kinds)
 
 
-def resident(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 class Siege:
     """A port, good peers, and what came of it."""
 
@@ -100,7 +95,7 @@ class Siege:
         self.serve()
         assert self._process.pid
         self.pid = self._process.pid
-        self.most = self.before = resident(self.pid)
+        self.most = self.before = resident(self.pid) / 2**20
 
     def _producer(self) -> npt.Producer:
         client = None if self._is_open else npt.Curve.client(server=self.server, secret=self._friend_secret)
@@ -145,7 +140,7 @@ class Siege:
     def look(self, number: int) -> None:
         self.serve(newcomer=number % 100 == 0)
         if number % 100 == 0:
-            self.most = max(self.most, resident(self.pid))
+            self.most = max(self.most, resident(self.pid) / 2**20)
 
     def end(self) -> tuple[int, int, dict[str, int], int]:
         for each in self._open:
@@ -178,8 +173,7 @@ class Siege:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    whole = lambda text: int(text.replace(",", "").replace("_", ""))  # noqa: E731
+    parser = Parser(__doc__)
     parser.add_argument("--junk", type=whole, default=1000)
     parser.add_argument("--handshakes", type=whole, default=1000)
     parser.add_argument("--open", action="store_true", help="without security, and so without handshakes to refuse")

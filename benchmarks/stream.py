@@ -9,7 +9,6 @@ over the rounds, with the range, and the ratio to each of the two bare ones. In 
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import repository  # noqa: F401 - for what is imported below
 import zmq
+from arguments import Parser
 from streaming import (
     COPY_BELOW,
     Expected,
@@ -31,6 +31,7 @@ from streaming import (
     header_of,
     read_socket,
     ready,
+    started,
     write_socket,
 )
 
@@ -89,7 +90,7 @@ def write_parts(address: str, size: int, count: int) -> None:
             pusher.send(array, copy=size < COPY_BELOW)
 
 
-def write_safe(address: str, size: int, count: int) -> None:
+def write_ours(address: str, size: int, count: int) -> None:
     array = array_of(size)
     with npt.Producer(connect=address) as producer:
         for _ in range(count):
@@ -106,7 +107,7 @@ def write_lent(address: str, size: int, count: int) -> None:
 CONTESTANTS: dict[str, tuple[Callable[..., Iterator[np.ndarray]], Callable[..., None]]] = {
     "bare, send_multipart": (read_multipart, write_multipart),
     "bare, part by part": (read_parts, write_parts),
-    "send()": (read_ours, write_safe),
+    "send()": (read_ours, write_ours),
     "send(copy=False)": (read_ours, write_lent),
     "unix socket": (read_socket, write_socket),
 }
@@ -131,9 +132,7 @@ def turn(name: str, transport: str, size: int, count: int) -> float:
             f"ipc://{folder}/s" if transport == "ipc" or name == "unix socket" else f"tcp://127.0.0.1:{free_port()}"
         )
         arguments = [name, address, str(size), str(count)]
-        reading = subprocess.Popen([sys.executable, __file__, "read", *arguments], stdout=subprocess.PIPE, text=True)
-        assert reading.stdout is not None
-        assert reading.stdout.readline() == "ready\n"
+        reading = started("read", *arguments)
         writing = subprocess.Popen([sys.executable, __file__, "write", *arguments])
         try:
             return figure_from(reading, name)
@@ -143,7 +142,7 @@ def turn(name: str, transport: str, size: int, count: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 65_536, 1_000_000, 8_000_000, 32_000_000])
     parser.add_argument("--transports", nargs="+", default=["ipc", "tcp"])
     parser.add_argument("--rounds", type=int, default=7)

@@ -6,6 +6,7 @@ import json
 import socket
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ __all__ = [
     "header_of",
     "read_socket",
     "ready",
+    "started",
     "write_socket",
 ]
 
@@ -81,6 +83,16 @@ def header_of(size: int) -> bytes:
 def ready() -> None:
     """Tell the parent process that the other side may begin."""
     print("ready", flush=True)
+
+
+def started(*arguments: object) -> subprocess.Popen[str]:
+    """A process of the script that runs, once it has told that it is ready."""
+    command = [sys.executable, sys.argv[0], *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    if process.stdout.readline() != "ready\n":
+        raise SystemExit(f"failed: {' '.join(command)}")
+    return process
 
 
 def figure_from(process: subprocess.Popen[str], name: str) -> float:

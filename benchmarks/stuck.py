@@ -9,17 +9,17 @@ first frame, and exits with 1 if one rose by more than the budget and a tenth, o
 
 from __future__ import annotations
 
-import argparse
 import os
 import select
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import repository  # noqa: F401 - for what is imported below
+from arguments import Parser
+from holding import resident
 
 import nptransport as npt
 
@@ -40,13 +40,8 @@ print(statistics.received, statistics.missed, flush=True)
 """
 
 
-def resident(pid: int) -> int:
-    """Bytes of memory that a process occupies now."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--size", type=int, default=8_000_000)
     parser.add_argument("--max-bytes", type=int, default=64_000_000)

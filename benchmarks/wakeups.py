@@ -17,7 +17,6 @@ The table gives microseconds a notice, medians over the rounds, in which everyon
 
 from __future__ import annotations
 
-import argparse
 import mmap
 import os
 import socket
@@ -29,6 +28,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import repository  # noqa: F401 - for what is imported below
 import zmq
+from arguments import Parser
 from streaming import copies_per_second
 
 NOTICE = b"n" * 150
@@ -132,7 +132,7 @@ def turn(put_end: Callable[[], Put], take_end: Callable[[], Take], messages: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--size", type=int, default=1_000_000)
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)

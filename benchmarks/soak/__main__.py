@@ -12,7 +12,6 @@ histories of an episode in which something was found are kept. Exit code: 0 noth
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import tempfile
@@ -22,6 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks"), str(ROOT / "tests")]
+
+from arguments import Parser  # noqa: E402
 
 from soak.checker import judge_folder  # noqa: E402
 from soak.director import Episode  # noqa: E402
@@ -72,7 +73,7 @@ def soak(minutes: float, seed: int, first: int, seconds: float) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--from", type=int, default=1, dest="first", help="number of the first episode")

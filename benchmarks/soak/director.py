@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cable import Cable
+from holding import held
 
 import nptransport as npt
 
@@ -193,14 +194,8 @@ class Playing:
     def sample(self) -> None:
         for slot, process in list(self._processes.items()):
             with contextlib.suppress(OSError, IndexError, ValueError):  # it ends this moment
-                pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
-                self._history.note(
-                    "sample",
-                    process=f"{self._lane.name}.{slot}.{self._lives[slot] - 1}",
-                    megabytes=pages * os.sysconf("SC_PAGE_SIZE") // 2**20,
-                    descriptors=len(os.listdir(f"/proc/{process.pid}/fd")),
-                    threads=len(os.listdir(f"/proc/{process.pid}/task")),
-                )
+                name = f"{self._lane.name}.{slot}.{self._lives[slot] - 1}"
+                self._history.note("sample", process=name, **held(process.pid))
 
     # The play
 
