@@ -20,6 +20,7 @@ import pytest
 
 PROGRAM = [sys.executable, "-m", "nptransport"]
 BOTH_SIDES = ["--frontend", "tcp://127.0.0.1:*", "--backend", "tcp://127.0.0.1:*"]  # of a proxy, or of a broker
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals, links, limits and terminals of POSIX")
 PATIENCE = 60.0  # seconds after which a test has failed; nothing waits for that long when all is well
 
 

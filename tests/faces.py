@@ -1,4 +1,4 @@
-"""What the tests of the endpoints share: both faces called in one way, addresses, other processes, waiting.
+"""What the tests of the endpoints share: both faces called in one way, addresses, sockets of pyzmq beside, waiting.
 
 A test module imports the fixtures that it uses, and those that they use in turn.
 """
@@ -136,6 +136,14 @@ class SyncFace:
         subscriber = self.subscriber(connect=publisher.address, topics=topics, **options)
         wait_until(lambda: knows(publisher, topics))
         return publisher, subscriber
+
+    @contextlib.contextmanager
+    def lent(self, loan):
+        """The array of ``loan``, which ends with the block."""
+        with contextlib.ExitStack() as ending:
+            array = self.run(_method(loan, "enter")())
+            ending.push(lambda *error: self.run(_method(loan, "exit")(*error)))
+            yield array
 
     def close(self):
         self._opened.close()

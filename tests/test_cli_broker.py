@@ -50,16 +50,19 @@ def running(folder: Path, *arguments: str, cwd: Path | None = None) -> Iterator[
             command.process.wait(20)
 
 
-@pytest.fixture(name="broker")
-def broker_fixture(tmp_path: Path) -> Iterator[dict[str, Any]]:
+@pytest.fixture(name="addresses")
+def addresses_fixture(tmp_path: Path) -> Iterator[dict[str, Any]]:
     (tmp_path / "tasks.py").write_text(MODULE)
     with running(tmp_path / "broker", "broker", *BOTH_SIDES) as command:
         yield command.event("listening")
 
 
-def test_a_crew_is_kept_up(tmp_path: Path, broker: dict[str, Any]) -> None:
-    arguments = ["worker", "tasks", "--connect", broker["backend"], "--processes", "2", "--interval", "0.5"]
-    with running(tmp_path / "crew", *arguments, cwd=tmp_path) as crew, npt.Client(connect=broker["frontend"]) as client:
+def test_a_crew_is_kept_up(tmp_path: Path, addresses: dict[str, Any]) -> None:
+    arguments = ["worker", "tasks", "--connect", addresses["backend"], "--processes", "2", "--interval", "0.5"]
+    with (
+        running(tmp_path / "crew", *arguments, cwd=tmp_path) as crew,
+        npt.Client(connect=addresses["frontend"]) as client,
+    ):
 
         def there() -> list[dict[str, Any]]:
             found = client.call("nptransport.broker", timeout=10)["workers"]
@@ -71,20 +74,20 @@ def test_a_crew_is_kept_up(tmp_path: Path, broker: dict[str, Any]) -> None:
         os.kill(first, signal.SIGKILL)
         assert crew.event("died")["code"] == -signal.SIGKILL
         wait_until(lambda: all(str(first) != str(each["name"]).rpartition(":")[2] for each in there()) and there())
-        shown = run("workers", broker["frontend"])
+        shown = run("workers", addresses["frontend"])
         assert "double, slow, who" in shown.stdout
         assert "2 workers" in shown.stdout
-        state = json.loads(run_here("workers", broker["frontend"], "--json").stdout)
+        state = json.loads(run_here("workers", addresses["frontend"], "--json").stdout)
         assert len(state["workers"]) == 2
         crew.process.send_signal(signal.SIGTERM)
         assert crew.wait() == 0
 
 
-def test_a_task_is_finished_before_the_end(tmp_path: Path, broker: dict[str, Any]) -> None:
-    arguments = ["worker", "tasks:methods", "--connect", broker["backend"]]
+def test_a_task_is_finished_before_the_end(tmp_path: Path, addresses: dict[str, Any]) -> None:
+    arguments = ["worker", "tasks:methods", "--connect", addresses["backend"]]
     with running(tmp_path / "worker", *arguments, cwd=tmp_path) as worker:
         assert worker.event("working")["methods"] == ["double", "slow", "who"]
-        with npt.Client(connect=broker["frontend"]) as client:
+        with npt.Client(connect=addresses["frontend"]) as client:
             future = client.submit("slow", 0.5, timeout=20)
             wait_until(lambda: client.call("nptransport.broker", timeout=10)["running"] == 1)
             worker.process.send_signal(signal.SIGTERM)
@@ -93,9 +96,9 @@ def test_a_task_is_finished_before_the_end(tmp_path: Path, broker: dict[str, Any
         assert worker.event("summary")["results"] == 1
 
 
-def test_a_function_by_its_name(tmp_path: Path, broker: dict[str, Any]) -> None:
-    arguments = ["worker", "tasks:alone", "--connect", broker["backend"]]
-    with running(tmp_path / "worker", *arguments, cwd=tmp_path), npt.Client(connect=broker["frontend"]) as client:
+def test_a_function_by_its_name(tmp_path: Path, addresses: dict[str, Any]) -> None:
+    arguments = ["worker", "tasks:alone", "--connect", addresses["backend"]]
+    with running(tmp_path / "worker", *arguments, cwd=tmp_path), npt.Client(connect=addresses["frontend"]) as client:
         assert client.call("alone", 3, timeout=20) == -3
 
 

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import PROGRAM, Receiver, receiver, run, sender, small_fixture, wait_until  # noqa: F401
+from command_line import PROGRAM, Receiver, posix, receiver, run, sender, small_fixture, wait_until  # noqa: F401
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="signals, links and limits of POSIX")
 pytestmark = posix
 
 SLOWLY = ["--split", "--rate", "20"]  # long.npy would take far longer than any test

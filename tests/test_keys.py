@@ -16,12 +16,12 @@ PUBLIC, SECRET = [key.decode() for key in zmq.curve_keypair()]
 
 
 @pytest.fixture
-def pair(tmp_path):
+def key_files(tmp_path):
     return npt.Curve.generate(tmp_path / "camera")
 
 
-def test_generated_keys(pair, tmp_path):
-    public, secret = pair
+def test_generated_keys(key_files, tmp_path):
+    public, secret = key_files
     assert (public, secret) == (f"{tmp_path}/camera.public", f"{tmp_path}/camera.secret")
     assert stat.S_IMODE(os.stat(secret).st_mode) == 0o600
     server = npt.Curve.server(secret=secret, allowed=[public])
@@ -31,7 +31,7 @@ def test_generated_keys(pair, tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["public", "secret"])
-def test_nothing_is_overwritten(pair, tmp_path, ending):
+def test_nothing_is_overwritten(key_files, tmp_path, ending):
     (tmp_path / f"camera.{'secret' if ending == 'public' else 'public'}").unlink()
     before = (tmp_path / f"camera.{ending}").read_text()
     with pytest.raises(npt.AuthenticationError, match="there already"):
@@ -64,8 +64,8 @@ except npt.AuthenticationError as error:
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644, 0o777])
-def test_secrets_that_others_can_read(pair, mode):
-    public, secret = pair
+def test_secrets_that_others_can_read(key_files, mode):
+    public, secret = key_files
     os.chmod(secret, mode)
     for make in (
         lambda: npt.Curve.server(secret=secret, allow_any=True),
@@ -120,8 +120,8 @@ def test_no_clients(server):
         npt.Curve.client(server=server, secret=SECRET)
 
 
-def test_files_taken_for_each_other(pair):
-    public, secret = pair
+def test_files_taken_for_each_other(key_files):
+    public, secret = key_files
     with pytest.raises(npt.AuthenticationError, match="no secret key"):
         npt.Curve.server(secret=_only_ours(public), allow_any=True)
     for make in (
@@ -185,7 +185,7 @@ def write(tmp_path, text):
     return path
 
 
-def test_security_files(pair, tmp_path):
+def test_security_files(key_files, tmp_path):
     server = npt.Curve.load(
         write(tmp_path, f"# ours\n[server]\nsecret = camera.secret\nallowed = camera.public\n  {PUBLIC}\n")
     )
@@ -216,7 +216,7 @@ NO_FILES = {
 
 
 @pytest.mark.parametrize("text", NO_FILES.values(), ids=NO_FILES)
-def test_no_security_files(pair, tmp_path, text):
+def test_no_security_files(key_files, tmp_path, text):
     path = tmp_path / "security"
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(npt.AuthenticationError) as caught:
@@ -237,7 +237,7 @@ PLACES = {
 
 @pytest.mark.parametrize("text", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize("secret", MISTYPED, ids=["too long", "too short", "quoted", "a line", "with a comment"])
-def test_no_error_quotes_what_may_be_a_secret(pair, tmp_path, text, secret):
+def test_no_error_quotes_what_may_be_a_secret(key_files, tmp_path, text, secret):
     with pytest.raises(npt.AuthenticationError) as caught:
         npt.Curve.load(write(tmp_path, text.format(secret)))
     told = str(caught.value) + repr(vars(caught.value))

@@ -11,7 +11,7 @@ import threading
 import pytest
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
 from faces import face_fixture, needs_shm, shm_address_fixture  # noqa: F401
-from meeting import SIZE, large, meet, number_of
+from meeting import SIZE, lane_of, large, meet, number_of
 
 import nptransport as npt
 from nptransport.memory.memfd import allocate
@@ -43,7 +43,7 @@ def send_on_lane(producer, child, count):
     wait_until(lambda: producer.statistics().connections == 1)
     producer.send(large(1))
     assert child.hear() == "listens"
-    wait_until(lambda: producer._lender.look() or producer._lender._consignees.only)
+    wait_until(lambda: lane_of(producer))
     for number in range(count):
         producer.send(large(number))
     child.say()
@@ -218,8 +218,7 @@ def test_without_memory_for_receipts_the_socket_carries_everything(face, address
     for number in range(20):
         producer.send(large(number))
         assert number_of(consumer.recv(timeout=PATIENCE)) == number
-    producer._lender.look()
-    assert producer._lender._consignees.only is None
+    assert lane_of(producer) is None
 
 
 def test_slots_without_a_place_go_by_the_socket(face, address, monkeypatch):
@@ -287,8 +286,7 @@ def test_a_reader_that_cannot_map_receipts_does_without_a_lane(face, address, mo
     for number in range(30):
         producer.send(large(number), timeout=PATIENCE)
         assert number_of(consumer.recv(timeout=PATIENCE)) == number
-    producer._lender.look()
-    assert producer._lender._consignees.only is None
+    assert lane_of(producer) is None
 
 
 def test_what_is_held_of_a_sender_that_is_refused_stays(face, address, monkeypatch):
@@ -320,8 +318,7 @@ def test_no_descriptors_are_left_to_hand_over(face, address, monkeypatch):
     for number in range(20):
         producer.send(large(number), timeout=PATIENCE)
         assert number_of(consumer.recv(timeout=PATIENCE)) == number
-    producer._lender.look()
-    assert producer._lender._consignees.only is None
+    assert lane_of(producer) is None
 
 
 # What somebody else hands over as receipts

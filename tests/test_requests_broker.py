@@ -13,6 +13,7 @@ import zmq
 from calling import calling_fixture, gate_fixture, remote_error, serve_fixture  # noqa: F401
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
 from faces import bound_address, face_fixture, make_address, sockets_of_zmq_fixture  # noqa: F401
+from test_security import keys_fixture  # noqa: F401
 
 import nptransport as npt
 from nptransport.protocol.words import Form, Reader, Writer
@@ -460,20 +461,14 @@ def test_results_in_any_order_keep_a_window(serve, calling, broker):
     results.close()
 
 
-def test_who_may_take_part(face, serve, calling, new_wire):
+def test_who_may_take_part(face, serve, calling, new_wire, keys):
     """Both sides of a broker, and a server: whose key is not allowed gets no answer, and no task."""
-    (server, server_secret), (friend, friend_secret), (_, other_secret) = (
-        [key.decode() for key in zmq.curve_keypair()] for _ in range(3)
-    )
-    held = npt.Curve.server(secret=server_secret, allowed={friend})
-    come = npt.Curve.client(server=server, secret=friend_secret)
-    stranger = npt.Curve.client(server=server, secret=other_secret)
-    broker = face.broker(frontend=new_wire(), backend=new_wire(), security=held)
-    alone = serve({"double": lambda x: 2 * x}, bind=new_wire(), security=held)
-    serve({"double": lambda x: 2 * x}, kind="Worker", connect=broker.backend, security=come)
+    broker = face.broker(frontend=new_wire(), backend=new_wire(), security=keys.serve())
+    alone = serve({"double": lambda x: 2 * x}, bind=new_wire(), security=keys.serve())
+    serve({"double": lambda x: 2 * x}, kind="Worker", connect=broker.backend, security=keys.come())
     for address in (broker.frontend, alone.address):
-        assert calling(connect=address, security=come).call("double", np.arange(3)).tolist() == [0, 2, 4]
-        for security in (None, stranger):
+        assert calling(connect=address, security=keys.come()).call("double", np.arange(3)).tolist() == [0, 2, 4]
+        for security in (None, keys.come_as_another()):
             with pytest.raises(npt.AuthenticationError):
                 calling(connect=address, security=security).call("double", 1)
     assert (broker.statistics().tasks, alone.statistics().results) == (1, 1)

@@ -39,8 +39,8 @@ class Keys:
         return npt.Curve.client(server=self.server, secret=self.other_secret)
 
 
-@pytest.fixture
-def keys():
+@pytest.fixture(name="keys")
+def keys_fixture():
     return Keys()
 
 
@@ -64,11 +64,6 @@ INTRUDERS = {
         lambda socket, keys: _curve(socket, keys.server, keys.friend, keys.other_secret),
     ),
 }
-
-
-def _plain(socket):
-    socket.set(zmq.PLAIN_USERNAME, b"friend")
-    socket.set(zmq.PLAIN_PASSWORD, b"open sesame")
 
 
 def _curve(socket, server, public, secret):

@@ -166,19 +166,9 @@ def test_many_sizes_in_turn_stay_within_the_budget(face, address):
 
 def test_a_loan_is_what_arrives(face, address):
     producer, consumer = face.pair(address)
-
-    def lend():
-        with producer.loan((300, 400), "f4") as array:
-            array[:] = 7
-            return array.ctypes.data
-
-    async def lend_async():
-        async with producer.loan((300, 400), "f4") as array:
-            array[:] = 7
-            return array.ctypes.data
-
     for _ in range(3):
-        face.run(lend() if face.name == "sync" else lend_async())
+        with face.lent(producer.loan((300, 400), "f4")) as array:
+            array[:] = 7
         got = consumer.recv()
         assert (got.shape, got.dtype) == ((300, 400), np.float32)
         assert (got == 7).all()
@@ -188,26 +178,18 @@ class Stop(Exception):
     pass
 
 
-def fail_in_loan(face, producer):
-    def lend():
-        with producer.loan(SIZE) as array:
-            array[:] = 1
-            raise Stop
-
-    async def lend_async():
-        async with producer.loan(SIZE) as array:
-            array[:] = 1
-            raise Stop
-
-    with pytest.raises(Stop):
-        face.run(lend() if face.name == "sync" else lend_async())
-
-
 @pytest.mark.parametrize("transport", ["shm", "tcp"])
 def test_an_exception_in_a_loan_sends_nothing(face, address, transport):
     producer, consumer = face.pair(address if transport == "shm" else "tcp://127.0.0.1:0", max_bytes=8 * SIZE * 2)
+
+    def fail():
+        with face.lent(producer.loan(SIZE)) as array:
+            array[:] = 1
+            raise Stop
+
     for _ in range(5):
-        fail_in_loan(face, producer)
+        with pytest.raises(Stop):
+            fail()
     producer.send(np.arange(3))
     assert consumer.recv().tolist() == [0, 1, 2]
     assert in_flight(producer) == 0
@@ -478,21 +460,15 @@ def test_a_publishers_loan(face, address, transport):
     publisher, subscriber = face.broadcast(address if transport == "shm" else "tcp://127.0.0.1:*")
 
     def lend(fail):
-        with publisher.loan((300, 400), "f4", topic="a") as array:
-            array[:] = 7
-            if fail:
-                raise Stop
-
-    async def lend_async(fail):
-        async with publisher.loan((300, 400), "f4", topic="a") as array:
+        with face.lent(publisher.loan((300, 400), "f4", topic="a")) as array:
             array[:] = 7
             if fail:
                 raise Stop
 
     for _ in range(5):
         with pytest.raises(Stop):
-            face.run((lend if face.name == "sync" else lend_async)(True))
-        face.run((lend if face.name == "sync" else lend_async)(False))
+            lend(True)
+        lend(False)
         message = subscriber.recv_message()
         assert message.topic == "a"
         assert (message.payload == 7).all()

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import zmq
-from command_line import PATIENCE, PROGRAM, Running, events, run, run_here, wait_until
+from command_line import PATIENCE, PROGRAM, Running, events, posix, run, run_here, wait_until
 from publishing import publishing
 
 import nptransport as npt
 
 pytest.importorskip("rich")
-posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of POSIX")
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 TWO = {"camera/left": IMAGE, "state": {"joints": np.zeros(6), "t": 1.0}}

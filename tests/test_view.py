@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command_line import PATIENCE, PROGRAM, run, run_here, wait_until
+from command_line import PATIENCE, PROGRAM, posix, run, run_here, wait_until
 from publishing import publishing
 from test_cli_errors import complaint, without
 
@@ -19,7 +18,6 @@ pytest.importorskip("rich")
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("plotille")
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of POSIX")
 NOWHERE = "tcp://127.0.0.1:9"
 COLOURS = np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8)
 NEST = {"camera": {"frame": {"left": COLOURS, "depth": np.linspace(0, 5, 48 * 64).reshape(48, 64)}, "t": 1.0}}
