@@ -104,9 +104,15 @@ class Consumer(Consuming):
             except ConnectionClosed:
                 raise StopIteration from None
 
-    def close(self) -> None:
-        """Close at once. What has not been received is dropped; producers send to other consumers, or wait for one."""
-        self._close_blocking()
+    def close(self) -> int:
+        """Close at once; producers send to other consumers, or wait for one.
+
+        Returns:
+            How many messages had come, at the least, that were not received, and are dropped: 0 as a rule. It is also
+            reported as a warning in the log ``nptransport``, and stays in ``statistics().unread``. Of what lies in
+            shared memory, the producer's ``close`` tells.
+        """
+        return self._close_blocking()
 
     def __enter__(self) -> Consumer:
         return self

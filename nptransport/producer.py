@@ -128,13 +128,13 @@ class Producer(Producing):
         self._channel.run(self._flushing(), timeout)
 
     def close(self, *, linger: float | None = None) -> int:
-        """Wait up to ``linger`` seconds for the consumers to read all that was sent, then close.
+        """Wait up to ``linger`` seconds for the consumers to take in all that was sent, then close.
 
         Returns:
-            0 if every consumer read everything; else a lower bound of the number of messages that are not known to have
-            arrived. It is also reported as a warning in the log ``nptransport``. Over shm:// it does not wait for
-            messages that no consumer has fetched yet, and counts them: they are kept, for ``linger`` seconds beyond the
-            end of the program, and reported only if nobody comes for them.
+            0 if they have it all, in their queues at the least; else a lower bound of the number of messages that are
+            not known to have arrived. It is also reported as a warning in the log ``nptransport``. Over shm:// it does
+            not wait for messages that no consumer has fetched yet, and counts them: they are kept, for ``linger``
+            seconds beyond the end of the program, and reported only if nobody comes for them.
         """
         return self._close_blocking(read_linger(linger, self._linger))
 

@@ -340,3 +340,59 @@ def test_a_consumer_that_leaves_after_a_flush_has_had_everything(face, address, 
     assert got == [0, 1, 2]
     ours = producer.address, consumer.address  # others' memory that nobody fetched is told of a minute later
     assert not [message for message in caplog.messages if message.startswith(ours)]
+
+
+# What a consumer leaves unread
+
+
+@pytest.mark.parametrize("first", ["producer", "consumer"])
+@pytest.mark.parametrize("size", [10, 100_000, 3_000_000])
+def test_what_was_not_received_is_counted(face, address, size, first, caplog):
+    producer, consumer = face.pair(address)
+    for _ in range(5):
+        producer.send(np.zeros(size, np.uint8))
+    consumer.recv()
+    shared = address.startswith("shm://") and size > 10  # what lies there is its producer's to count
+    if first == "producer":
+        assert producer.close() == (4 if shared else 0)
+    elif not shared and not address.startswith("inproc://"):
+        producer.flush()
+    unread = 0 if shared else 4
+    assert consumer.close() == consumer.statistics().unread == unread
+    assert (f"closed with {unread} messages that had come" in caplog.text) is not shared
+    assert consumer.close() == 0
+
+
+def test_what_was_kept_for_another_out_is_unread_too(face, address):
+    consumer = face.consumer(bind=address)
+    producer = face.producer(connect=consumer.address)
+    producer.send(np.zeros(3))
+    with pytest.raises(npt.DecodeError):
+        consumer.recv(out=np.zeros(4))
+    assert consumer.close() == 1
+
+
+def test_one_that_received_all_leaves_nothing(face, address, caplog):
+    consumer = face.consumer(bind=address)
+    producer = face.producer(connect=consumer.address)
+    for number in range(50):
+        producer.send(np.full(1000, number))
+        consumer.recv()
+    assert consumer.close() == consumer.statistics().unread == 0
+    assert not caplog.text
+
+
+def test_a_consumer_whose_producer_never_stops_closes(face, wire, spawn):
+    consumer = face.consumer(bind=wire)
+    child = spawn(
+        """
+        producer = npt.Producer(connect=args[0], linger=0)
+        while True:
+            producer.send(np.zeros(1000, "u1"))
+        """,
+        consumer.address,
+    )
+    for _ in range(100):
+        consumer.recv(timeout=PATIENCE)
+    assert consumer.close() > 0
+    child.kill()

@@ -575,9 +575,9 @@ def test_somebody_comes_while_it_closes(keys, monkeypatch):
         wait_until(lambda: consumer.statistics().connections)
         live, shut, others = consumer._channel.connections._live, connections_module.shut, iter(range(10**6, 10**7))
 
-        def meanwhile(descriptor, *, both):
+        def meanwhile(descriptor, **directions):
             live[next(others)] = next(iter(live.values()))
-            return shut(descriptor, both=both)
+            return shut(descriptor, **directions)
 
         with monkeypatch.context() as patched:
             patched.setattr(connections_module, "shut", meanwhile)

@@ -78,11 +78,14 @@ class Consumer(Consuming):
             except ConnectionClosed:
                 raise StopAsyncIteration from None
 
-    async def close(self) -> None:
+    async def close(self) -> int:
         """As :meth:`nptransport.Consumer.close`."""
-        if not self._channel.is_forked:  # there even to leave the event loop would be felt by the parent
-            self._channel.destroy()
-            self._close_blocking()
+        if self._channel.is_forked:  # there even to leave the event loop would be felt by the parent
+            return 0
+        left = self._drop_unread()
+        self._channel.destroy()
+        self._close_blocking()
+        return left
 
     async def __aenter__(self) -> Consumer:
         return self

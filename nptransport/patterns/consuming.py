@@ -13,8 +13,9 @@ from ..codec.framing import MOST_AROUND, SIGNATURE, is_blob
 from ..codec.metadata import is_topic, read_topic
 from ..codec.plan import Plan
 from ..codec.repeats import Repeat, Repeats, changed
-from ..errors import DecodeError
+from ..errors import ConnectionClosed, DecodeError, MisuseError
 from ..limits import Limits
+from ..log import warn
 from ..protocol.inbox import Inbox
 from ..protocol.statistics import ConsumerStatistics
 from ..shm.borrowing import Borrower
@@ -66,18 +67,43 @@ class Consuming(Receiving):
         self._inbox = Inbox()
         self._repeats = Repeats()
         self._kept: deque[Letter] = deque()
+        self._unread = 0
         close_at_end(self)
 
     def __del__(self) -> None:
         if hasattr(self, "_channel"):
             self._close_blocking()
 
-    def _close_blocking(self) -> None:
+    def _close_blocking(self) -> int:
         if self._channel.is_forked:  # what there is, is the parent's
-            return
+            return 0
+        left = self._drop_unread()
         self._channel.close()
-        self._kept.clear()
         self._stop_borrowing()
+        return left
+
+    def _drop_unread(self) -> int:
+        """Say and count what has come and was not received; how many messages that were."""
+        channel = self._channel
+        try:
+            channel.enter(ending=True)
+        except MisuseError:  # another thread is waiting in recv, and hears of the end now
+            return 0
+        try:
+            left = 0 if channel.closed else channel.empty(self._was_ours) + len(self._kept)
+        except ConnectionClosed:  # the context has been terminated
+            left = 0
+        finally:
+            channel.leave()
+        self._kept.clear()
+        self._unread += left
+        if left:
+            warn("%s: closed with %d messages that had come and were not received", channel, left)
+        return left
+
+    def _was_ours(self, first: bytes) -> bool:
+        """Whether the message that begins with ``first`` is lost with us. Its sender counts what lies in its memory."""
+        return self._borrower is None or self._decoder.shared_in(first) is None
 
     def statistics(self) -> ConsumerStatistics:
         """What has been seen so far."""
@@ -90,6 +116,7 @@ class Consuming(Receiving):
             nbytes=inbox.nbytes,
             missed=inbox.missed,
             malformed=inbox.malformed,
+            unread=self._unread,
             connections=connections.count,
             disconnects=connections.disconnects,
             **refused(connections),

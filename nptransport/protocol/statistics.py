@@ -61,6 +61,8 @@ class ConsumerStatistics(EndpointStatistics):
     did not come. Lost, or gone to another consumer, if the producer has several."""
     malformed: int
     """Messages that were refused because they could not be decoded."""
+    unread: int
+    """Messages that had come when it was closed, and that nobody had received."""
     connections: int
     """Producers connected now."""
     disconnects: int

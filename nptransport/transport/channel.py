@@ -27,6 +27,8 @@ __all__ = ["Channel", "check_positive"]
 
 T = TypeVar("T")
 
+_LAST_WORDS = 0.5  # seconds for what the system has of the peers' when we close
+
 
 class Channel(Link):
     """A link, and how to wait for what it needs: by blocking."""
@@ -278,6 +280,22 @@ class Channel(Link):
         if not self.within_process and self.connections.refresh():
             yield from self.draining()
             yield from self.parting()
+
+    def empty(self, counts: Callable[[bytes], bool]) -> int:
+        """Let nothing more come, and take all that has: how many messages that were, of those whose first part
+        ``counts``. What is on lanes is their senders' to count."""
+        self.connections.end_theirs()  # to unbind would end them at once, with all that is on its way
+        until = time.monotonic() + _LAST_WORDS
+        taken = 0
+        while True:
+            first = super().try_receive()
+            if first is not None:
+                taken += counts(first)
+                self.drop_rest()
+            elif not self.connections.refresh() or time.monotonic() > until:
+                return taken
+            else:
+                time.sleep(MOMENT)
 
     def finish(self, steps: Steps[T], timeout: float) -> T:
         """As :meth:`run`, for the last ``steps``: every other use ends with ConnectionClosed from now on."""

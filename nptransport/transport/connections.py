@@ -252,7 +252,7 @@ class Connections:
         """Close the connection of that number, whose other side is known to have gone."""
         connection = self.numbered(number)
         if connection is not None:
-            shut(connection, both=True)
+            shut(connection)
 
     def end_orphans(self) -> None:
         """Close connections whose other side has died and left them to a forked child, which never reads from them.
@@ -266,7 +266,7 @@ class Connections:
         for connection in self.all():
             process = process_behind(connection)
             if process and has_ended(process):
-                shut(connection, both=True)
+                shut(connection)
 
     def is_idle(self) -> bool:
         """Whether libzmq's threads sleep and the system keeps nothing: nothing is on its way. (A thread that has
@@ -275,8 +275,13 @@ class Connections:
 
     def end_ours(self) -> int:
         """Close our direction of each connection, so that the peer reads to an end; how many peers those are."""
-        ended = [shut(descriptor, both=False) and each.greeted for descriptor, each in list(self._live.items())]
-        return sum(ended)
+        live = list(self._live.items())
+        return sum(shut(descriptor, theirs=False) and each.greeted for descriptor, each in live)
+
+    def end_theirs(self) -> None:
+        """Close the peers' direction of each connection: nothing comes any more but what this system has."""
+        for descriptor in self.all():
+            shut(descriptor, ours=False)
 
     def await_unbound(self, count: int) -> None:
         """Return once ``count`` listeners have gone, which libzmq sees to in a thread of its own.

@@ -30,13 +30,13 @@ def unread_bytes(descriptors: Iterable[int]) -> int:
     return unread
 
 
-def shut(descriptor: int, *, both: bool) -> bool:
-    """Close our direction of a connection, or both; whether that could be done."""
+def shut(descriptor: int, *, ours: bool = True, theirs: bool = True) -> bool:
+    """Close our direction of a connection, theirs, or both; whether that could be done."""
     import socket as sockets  # here and not above: few need it, and it takes a while
 
     if sys.platform != "win32":
         with contextlib.suppress(OSError), sockets.socket(fileno=os.dup(descriptor)) as handle:
-            handle.shutdown(sockets.SHUT_RDWR if both else sockets.SHUT_WR)
+            handle.shutdown(sockets.SHUT_RDWR if ours and theirs else sockets.SHUT_WR if ours else sockets.SHUT_RD)
             return True
     return False
 
