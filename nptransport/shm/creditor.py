@@ -17,7 +17,7 @@ from ..errors import DecodeError
 from ..memory.receipts import ASLEEP, PLACES, TAKEN, WORDS, map_receipts
 from ..memory.segments import Mapping
 from ..transport.ending import close_at_end
-from ..transport.guard import close_in_child
+from ..transport.guard import close_in_child, forks
 from ..transport.lanes import Lane, Lanes
 from ..transport.steps import wait_for
 from .mappings import Mappings, close_all, memory_lost, receive
@@ -50,7 +50,7 @@ class Creditor:
 
     def __init__(self, connection: socket.socket, path: str, lanes: Lanes | None = None) -> None:
         self._connection, self._lanes = connection, lanes
-        self._process = os.getpid()
+        self._forks = forks.count
         close_in_child(self)
         self._mappings = Mappings(path)
         self._held: dict[int, _Hold] = {}
@@ -226,7 +226,7 @@ class Creditor:
 
     def leave(self) -> None:
         """Claim no more; once the last array has gone, so does the connection."""
-        if os.getpid() != self._process:  # the connection is the parent's, which goes on
+        if forks.count != self._forks:  # the connection is the parent's, which goes on
             self._mappings.clear()
             return
         with self._lock:
@@ -261,7 +261,7 @@ class Creditor:
 
     def release(self, generation: int, place: int = 0) -> None:
         """Nobody looks at that message any more. May be called from any thread."""
-        if os.getpid() != self._process:  # a forked child's copy has gone, and not ours
+        if forks.count != self._forks:  # a forked child's copy has gone, and not ours
             return
         self._held.pop(generation, None)
         self._let_go(generation, place)

@@ -5,7 +5,6 @@ The slots themselves are in ``stock``.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 
@@ -15,6 +14,7 @@ from ..memory.leases import Readings
 from ..memory.slots import Slot
 from ..protocol.claims import Claims
 from ..transport.ending import close_at_end
+from ..transport.guard import forks
 from ..transport.lanes import AHEAD
 from ..transport.service import Service, weakly
 from .consignee import Consignee
@@ -69,7 +69,7 @@ class Lender(Stock):
         self._linger = 0.0
         self._attentive = False
         self._tidied = time.monotonic()
-        self._process = os.getpid()
+        self._forks = forks.watch()
         self._end_of_lot = weakly(self._end_lot)
         self._service = Service(f"shared memory of {name}", [self._readers.news], self._work)
 
@@ -168,7 +168,7 @@ class Lender(Stock):
         return entry, Lot(slot, self._end_of_lot)
 
     def _end_lot(self, slot: Slot) -> None:
-        if os.getpid() != self._process:  # a forked child's copy has gone, and not ours
+        if forks.count != self._forks:  # a forked child's copy has gone, and not ours
             return
         with self._lock:
             if not self._ended:
@@ -272,7 +272,7 @@ class Lender(Stock):
 
     def _close_blocking(self) -> None:
         """At the end of the program: give readers what is left of the time."""
-        if self._closed_at is None or os.getpid() != self._process:
+        if self._closed_at is None or forks.count != self._forks:
             return
         while not self._ended and self.unfetched and time.monotonic() - self._closed_at < self._linger:
             time.sleep(0.005)

@@ -10,7 +10,7 @@ from typing import NoReturn, Protocol
 
 from ..errors import MisuseError
 
-__all__ = ["Guard", "Holder", "close_in_child"]
+__all__ = ["Guard", "Holder", "close_in_child", "forks"]
 
 
 class Holder(Protocol):
@@ -44,12 +44,12 @@ class _Forks:
             holder.close_in_child()
 
 
-_forks = _Forks()
+forks = _Forks()
 
 
 def close_in_child(holder: Holder) -> None:
     """Have a forked child close what ``holder`` holds: by its end others learn that this process has died."""
-    _forks.add(holder)
+    forks.add(holder)
 
 
 class Guard:
@@ -66,16 +66,16 @@ class Guard:
         self._turn = [True]  # taken by who uses it: at once, as by a lock, and in a third of the time
         self._thread: int | None = None
         self._process = os.getpid()
-        self._forks_before = _forks.watch()
+        self._forks_before = forks.watch()
 
     @property
     def is_forked(self) -> bool:
         """Whether this is a child of the process that made the endpoint."""
-        return self._forks_before != _forks.count
+        return self._forks_before != forks.count
 
     def check_usable(self) -> None:
         """ConnectionClosed, or MisuseError in a forked child."""
-        if self._forks_before != _forks.count:
+        if self._forks_before != forks.count:
             self.refuse_fork()
         if self.closing:
             self.check_open()
@@ -84,7 +84,7 @@ class Guard:
         """Begin to use the socket; ConnectionClosed or MisuseError if that cannot be. ``ending``: for the last time."""
         if self.closing and not ending:
             self.check_open()
-        if self._forks_before != _forks.count:
+        if self._forks_before != forks.count:
             self.refuse_fork()
         try:
             self._turn.pop()
