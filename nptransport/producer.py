@@ -12,7 +12,7 @@ import zmq
 from .limits import DEFAULT_LIMITS, Limits
 from .patterns.producing import LINGER, MAX_BYTES, MAX_MESSAGES, Producing
 from .protocol.handle import FREE, SendHandle
-from .shm.layout import Lent, check_not_open
+from .shm.layout import Lending
 from .transport.addresses import Addresses
 from .transport.channel import Channel
 from .transport.curve import Curve
@@ -147,41 +147,27 @@ class Producer(Producing):
         self.close()
 
 
-class Loan:
+class Loan(Lending[Producer]):
     """A block in which a message is written into the memory that it is sent from."""
 
-    def __init__(
-        self,
-        producer: Producer,
-        shape: int | Sequence[int],
-        dtype: DTypeLike,
-        order: Literal["C", "F"],
-        timeout: float | None,
-    ) -> None:
-        self._producer, self._timeout = producer, timeout
-        self._wanted = shape, dtype, order
-        self._lent: Lent | None = None
-
     def __enter__(self) -> np.ndarray[Any, Any]:
-        check_not_open(self._lent)
-        producer = self._producer
-        lent = producer._lend_now(*self._wanted)
-        if lent is None:
-            lent = producer._channel.run(producer._lending(*self._wanted), self._timeout)
-        self._lent = lent
-        return lent.array
+        producer = self._endpoint
+        array = producer._lend_now(self)
+        if array is None:
+            array = producer._channel.run(producer._lending(self), self._timeout)
+        return array
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        producer, lent, self._lent = self._producer, self._lent, None
-        assert lent is not None
+        producer = self._endpoint
         if kind is not None:
-            producer._take_back(lent)
+            producer._take_back(self)
             return
         try:
-            if not producer._send_lent_now(lent):
-                producer._channel.run(producer._sending_lent(lent), self._timeout)
+            array = self.end()
+            if not producer._send_lent_now(self, array):
+                producer._channel.run(producer._sending_lent(self, array), self._timeout)
         except BaseException:
-            producer._take_back(lent)
+            producer._take_back(self)
             raise

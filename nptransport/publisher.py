@@ -11,7 +11,7 @@ import numpy as np
 from .errors import Timeout
 from .patterns.publishing import Publishing
 from .protocol.handle import SendHandle
-from .shm.layout import Lent, check_not_open
+from .shm.layout import Lending
 from .transport.ending import read_linger
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Publisher(Publishing):
             EncodeError: no array of this dtype or size can be lent.
             ConnectionClosed, MisuseError, TransportError: as :meth:`send`.
         """
-        return Loan(self, shape, dtype, topic, order)
+        return Loan(self, shape, dtype, order, None, topic)
 
     def wait_for_subscribers(self, count: int = 1, *, topic: str | None = None, timeout: float | None = None) -> None:
         """Return once at least ``count`` subscribers would get a message on ``topic``; None: are connected at all.
@@ -124,32 +124,16 @@ class Publisher(Publishing):
         self.close()
 
 
-class Loan:
+class Loan(Lending[Publisher]):
     """A block in which a message is written into the memory that it is sent from."""
 
-    def __init__(
-        self,
-        publisher: Publisher,
-        shape: int | Sequence[int],
-        dtype: DTypeLike,
-        topic: str,
-        order: Literal["C", "F"],
-    ) -> None:
-        self._publisher, self._topic = publisher, topic
-        self._asked = (shape, dtype, order)
-        self._lent: Lent | None = None
-
     def __enter__(self) -> np.ndarray[Any, Any]:
-        check_not_open(self._lent)
-        self._lent = self._publisher._lend(*self._asked)
-        return self._lent.array
+        return self._endpoint._lend(self)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        lent, self._lent = self._lent, None
-        assert lent is not None
         if kind is None:
-            self._publisher._publish_lent(lent, self._topic)
+            self._endpoint._publish_lent(self)
         else:
-            self._publisher._take_back(lent)
+            self._endpoint._take_back(self)

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import Timeout
 from ..patterns.publishing import Publishing
 from ..protocol.handle import SendHandle
+from ..shm.layout import Lending
 from .channel import go_on
 from .closing import close_soon
 
@@ -51,7 +52,7 @@ class Publisher(Publishing):
         self, shape: int | Sequence[int], dtype: DTypeLike = float, *, topic: str = "", order: Literal["C", "F"] = "C"
     ) -> Loan:
         """As :meth:`nptransport.Publisher.loan`, for ``async with``."""
-        return Loan(self, shape, dtype, topic, order)
+        return Loan(self, shape, dtype, order, None, topic)
 
     async def wait_for_subscribers(
         self, count: int = 1, *, topic: str | None = None, timeout: float | None = None
@@ -75,28 +76,16 @@ class Publisher(Publishing):
         await self.close()
 
 
-class Loan:
+class Loan(Lending[Publisher]):
     """A block in which a message is written into the memory that it is sent from."""
 
-    def __init__(
-        self,
-        publisher: Publisher,
-        shape: int | Sequence[int],
-        dtype: DTypeLike,
-        topic: str,
-        order: Literal["C", "F"],
-    ) -> None:
-        self._publisher, self._topic = publisher, topic
-        self._asked = (shape, dtype, order)
-
     async def __aenter__(self) -> np.ndarray[Any, Any]:
-        self._lent = self._publisher._lend(*self._asked)
-        return self._lent.array
+        return self._endpoint._lend(self)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is None:
-            self._publisher._publish_lent(self._lent, self._topic)
+            self._endpoint._publish_lent(self)
         else:
-            self._publisher._take_back(self._lent)
+            self._endpoint._take_back(self)

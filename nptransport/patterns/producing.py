@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import zmq
 
 from ..codec.cuts import cut
@@ -16,7 +17,7 @@ from ..memory.pool import SMALL
 from ..protocol.handle import FREE, SendHandle
 from ..protocol.outbox import Outbox
 from ..protocol.statistics import ProducerStatistics
-from ..shm.layout import Lent, shaped
+from ..shm.layout import Lending, shaped
 from ..transport.addresses import Addresses
 from ..transport.channel import Channel, check_positive
 from ..transport.connections import refused
@@ -135,9 +136,10 @@ class Producing(Shortcuts):
 
     # Loans
 
-    def _lending(self, shape: Any, dtype: Any, order: Literal["C", "F"]) -> Steps[Lent]:
+    def _lending(self, loan: Lending[Any]) -> Steps[np.ndarray[Any, Any]]:
         """An array to be filled and sent: in shared memory if what is sent here lies there, else in a warm buffer."""
-        kind, shape, nbytes = self._outbox.check_loan(shape, dtype)
+        loan.check_not_open()
+        kind, sizes, nbytes = self._outbox.check_loan(loan.shape, loan.dtype)
         slot = None
         if self._lender is not None and nbytes > self._outbox.small:
             yield from self._letting_catch_up(self._lender, AHEAD)
@@ -148,26 +150,27 @@ class Producing(Shortcuts):
                 yield Need.RELEASED
                 slot = self._lender.take(nbytes)
         if slot is not None:
-            return Lent(shaped(slot.array, kind, shape, nbytes, order), slot)
-        buffer = self._outbox.in_flight.borrow(nbytes)
-        return Lent(shaped(buffer, kind, shape, nbytes, order), None, buffer)
-
-    def _sending_lent(self, lent: Lent) -> Steps[None]:
-        """Send what has been written into it. Nobody writes to it any more."""
-        self._look_now_and_then(now := time.time())
-        lent.array.setflags(write=False)
-        frames = self._outbox.pack(lent.array, now)
-        if self._lender is None or lent.slot is None:
-            yield from self._sending(lent.array, True)
-            self._take_back(lent)
+            memory, loan.slot = slot.array, slot
         else:
-            slot, lent.slot = lent.slot, None
+            memory = loan.buffer = self._outbox.in_flight.borrow(nbytes)
+        loan.array = array = shaped(memory, kind, sizes, nbytes, loan.order)
+        return array
+
+    def _sending_lent(self, loan: Lending[Any], array: np.ndarray[Any, Any]) -> Steps[None]:
+        """Send the ``array`` that was lent."""
+        self._look_now_and_then(now := time.time())
+        frames = self._outbox.pack(array, now)
+        if self._lender is None or loan.slot is None:
+            yield from self._sending(array, True)
+            self._take_back(loan)
+        else:
+            slot, loan.slot = loan.slot, None
             yield from self._handing_over(self._lender, slot, frames)
 
-    def _take_back(self, lent: Lent) -> None:
+    def _take_back(self, loan: Lending[Any]) -> None:
         """It is not sent, or a copy was. Nothing happens where it was taken back before, or is on its way."""
-        slot, buffer = lent.slot, lent.buffer
-        lent.slot = lent.buffer = None
+        slot, buffer = loan.slot, loan.buffer
+        loan.array = loan.slot = loan.buffer = None
         if self._channel.is_forked:  # the memory is the parent's, which may be sending it
             return
         if buffer is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import zmq
@@ -16,7 +16,7 @@ from ..protocol.copies import begin, whole
 from ..protocol.handle import FREE, SendHandle
 from ..protocol.program import Parcel, Program, Topic, check_topic
 from ..protocol.statistics import PublisherStatistics
-from ..shm.layout import Lent, lay_out, shaped
+from ..shm.layout import Lending, lay_out, shaped
 from ..shm.lending import Lender
 from ..transport.addresses import Addresses
 from ..transport.connections import refused
@@ -185,49 +185,53 @@ class Publishing(Broadcasting, Endpoint):
 
     # Loans
 
-    def _lend(self, shape: Any, dtype: Any, order: Literal["C", "F"]) -> Lent:
+    def _lend(self, loan: Lending[Any]) -> np.ndarray[Any, Any]:
         """An array to be filled and sent: in shared memory if there is room, else in memory that is copied."""
-        kind, sizes, nbytes = self._program.check_loan(shape, dtype)
+        loan.check_not_open()
+        kind, sizes, nbytes = self._program.check_loan(loan.shape, loan.dtype)
         slot, lender = None, self._distributor.lender
         with self._lock:
             self._channel.check_open()
             if lender is not None and nbytes > self._distributor.small and self._distributor.has_space(nbytes):
                 slot = lender.take(nbytes)
         memory = np.empty(nbytes, np.uint8) if slot is None else slot.array
-        return Lent(shaped(memory, kind, sizes, nbytes, order), slot)
+        loan.array, loan.slot = shaped(memory, kind, sizes, nbytes, loan.order), slot
+        return loan.array
 
-    def _publish_lent(self, lent: Lent, name: str) -> None:
-        """Send what has been written into it. Nobody writes to it any more."""
-        lent.array.flags.writeable = False
-        lender, slot = self._distributor.lender, lent.slot
+    def _publish_lent(self, loan: Lending[Any]) -> None:
+        """Send what has been written into it."""
+        array = loan.end()
+        lender, slot = self._distributor.lender, loan.slot
         if lender is None or slot is None:
-            self._publish(lent.array, name, True)
+            self._publish(array, loan.topic, True)
             return
         with self._lock:
             try:
                 self._channel.check_open()
-                topic = self._program.topic(name)
+                topic = self._program.topic(loan.topic)
                 self._attend()
                 self._distributor.audience.direct(topic)
                 if topic.plain:
-                    self._publish_any(topic, lent.array, True, time.time())
-                    self._take_back(lent)
+                    self._publish_any(topic, array, True, time.time())
+                    self._take_back(loan)
                     return
-                frames = self._program.pack(topic, lent.array, time.time())
+                frames = self._program.pack(topic, array, time.time())
             except BaseException:
-                self._take_back(lent)
+                self._take_back(loan)
                 raise
             entry, lot = lender.begin(slot, lay_out(frames)[0])
+            loan.slot = None
             parcel = Parcel(topic.name, [with_entry(frames[0], entry)], lot.nbytes, lot)
             if self._retain:
                 self._distributor.retain(topic, parcel)
             self._program.count(topic, sum(map(len, frames)))
             self._distributor.distribute(topic, parcel)
 
-    def _take_back(self, lent: Lent) -> None:
+    def _take_back(self, loan: Lending[Any]) -> None:
         """It is not sent."""
-        if lent.slot is not None and self._distributor.lender is not None:
-            self._distributor.lender.give_back(lent.slot)
+        slot, loan.array, loan.slot = loan.slot, None, None
+        if slot is not None and self._distributor.lender is not None:
+            self._distributor.lender.give_back(slot)
 
     # From time to time
 

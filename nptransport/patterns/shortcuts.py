@@ -6,12 +6,12 @@ Each does what ``producing`` does, or nothing: then that is done, with its own w
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from ..codec.framing import MOST_JOINED
-from ..shm.layout import Lent, shaped
+from ..shm.layout import Lending, shaped
 from ..transport.lanes import AHEAD
 from .sharing import Sharing
 
@@ -53,38 +53,39 @@ class Shortcuts(Sharing):
         finally:
             channel.leave()
 
-    def _lend_now(self, shape: Any, dtype: Any, order: Literal["C", "F"]) -> Lent | None:
-        """As ``Producing._lending``, if it is small, or there is a slot at once."""
+    def _lend_now(self, loan: Lending[Any]) -> np.ndarray[Any, Any] | None:
+        """As ``Producing._lending``, if it is small, or there is a slot at once; else None."""
+        loan.check_not_open()
         self._channel.check_usable()  # not more: what is asked here may be asked by two threads at once
         lender = self._lender
-        kind, sizes, nbytes = self._outbox.check_loan(shape, dtype)
+        kind, sizes, nbytes = self._outbox.check_loan(loan.shape, loan.dtype)
         if nbytes <= self._outbox.small:
-            return Lent(np.empty(sizes, kind, order))  # nothing is gained by memory that was used before
+            loan.array = array = np.empty(sizes, kind, loan.order)  # nothing is gained by memory that was used before
+            return array
         slot = None if lender is None else lender.take_now(nbytes, AHEAD)
         if slot is None:
             return None
-        if order == "C":
+        if loan.order == "C":
             array = slot.like(kind, sizes, nbytes).view()
         else:
-            array = shaped(slot.array, kind, sizes, nbytes, order)
-        return Lent(array, slot)
+            array = shaped(slot.array, kind, sizes, nbytes, loan.order)
+        loan.array, loan.slot = array, slot
+        return array
 
-    def _send_lent_now(self, lent: Lent) -> bool:
+    def _send_lent_now(self, loan: Lending[Any], array: np.ndarray[Any, Any]) -> bool:
         """As ``Producing._sending_lent``, if the like was sent before and there is room at once."""
-        array, slot, now = lent.array, lent.slot, time.time()
-        lender = self._lender
-        array.setflags(write=False)
+        lender, slot, now = self._lender, loan.slot, time.time()
         if slot is None or lender is None:
-            return lent.buffer is None and self._send_like_before(array)
+            return loan.buffer is None and self._send_like_before(array)
         body = self._outbox.body_like_before(array)
         if body is None or now - self._looked > LOOK:
             return False
         self._channel.enter()
         try:
-            lent.slot = None  # or it might be taken back once it is on its way
+            loan.slot = None  # or it might be taken back once it is on its way
             if self._hand_over_now(lender, slot, array.nbytes, body, now):
                 return True
-            lent.slot = slot
+            loan.slot = slot
             return False
         finally:
             self._channel.leave()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -11,28 +12,52 @@ from ..codec.descriptor import ALIGNMENT, MOST_PIECES, Piece
 from ..errors import MisuseError
 from ..memory.slots import Slot
 
-__all__ = ["Lent", "check_not_open", "lay_out", "shaped"]
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+__all__ = ["Lending", "lay_out", "shaped"]
+
+T = TypeVar("T")
 
 _PIECE = 4096  # parts below this stay in the message
 
 Warm = np.ndarray[Any, np.dtype[np.uint8]]
 
 
-class Lent:
-    """Memory that the caller writes a message into."""
+class Lending(Generic[T]):
+    """A block in which a message is written into the memory that it is sent from, apart from how it begins and ends."""
 
-    def __init__(self, array: np.ndarray[Any, Any], slot: Slot | None = None, buffer: Warm | None = None) -> None:
-        self.array = array
-        self.slot = slot
-        """Where it lies in shared memory, until it is sent, or taken back."""
-        self.buffer = buffer
+    def __init__(
+        self,
+        endpoint: T,
+        shape: int | Sequence[int],
+        dtype: DTypeLike,
+        order: Literal["C", "F"],
+        timeout: float | None = None,
+        topic: str = "",
+    ) -> None:
+        self._endpoint, self._timeout = endpoint, timeout
+        self.shape, self.dtype, self.order, self.topic = shape, dtype, order, topic
+        self.array: np.ndarray[Any, Any] | None = None
+        """What is lent, while the block is open."""
+        self.slot: Slot | None = None
+        """Where that lies in shared memory, until it is sent, or taken back."""
+        self.buffer: Warm | None = None
         """A warm buffer that it is copied from when it is sent, until it is taken back."""
 
+    def check_not_open(self) -> None:
+        """MisuseError if it is begun a second time before its end."""
+        if self.array is not None:
+            raise MisuseError(
+                "this loan is open already: ask for another one", expected="one block", found="another in it"
+            )
 
-def check_not_open(lent: Lent | None) -> None:
-    """MisuseError if a loan, of which ``lent`` is the memory, is begun a second time before its end."""
-    if lent is not None:
-        raise MisuseError("this loan is open already: ask for another one", expected="one block", found="another in it")
+    def end(self) -> np.ndarray[Any, Any]:
+        """What was written. Nobody writes to it any more."""
+        array, self.array = self.array, None
+        assert array is not None
+        array.setflags(write=False)
+        return array
 
 
 def shaped(
