@@ -10,12 +10,13 @@ import os
 import socket
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import zmq
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
-from faces import address_fixture, face_fixture, new_address_fixture, wire_fixture  # noqa: F401
+from faces import address_fixture, face_fixture, make_address, new_address_fixture, wire_fixture  # noqa: F401
 
 import nptransport as npt
 import nptransport.asyncio
@@ -340,6 +341,38 @@ def test_a_consumer_that_leaves_after_a_flush_has_had_everything(face, address, 
     assert got == [0, 1, 2]
     ours = producer.address, consumer.address  # others' memory that nobody fetched is told of a minute later
     assert not [message for message in caplog.messages if message.startswith(ours)]
+
+
+# The files of sockets
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sockets are no files there")
+@pytest.mark.parametrize("transport", ["ipc", "shm"])
+def test_a_sockets_file_goes_with_it(face, transport):
+    if transport == "shm" and sys.platform != "linux":
+        pytest.skip("shm:// needs Linux")
+    address = make_address(transport)
+    path = Path(address.partition("://")[2])
+    for kind in ("Consumer", "Producer", "Publisher", "Server"):
+        endpoint = getattr(face.package, kind)(bind=address)
+        assert path.is_socket()
+        face.run(endpoint.close())
+        assert not path.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sockets are no files there")
+def test_the_file_of_whoever_came_after_stays():
+    address = make_address("ipc")
+    path = Path(address.partition("://")[2])
+    with npt.Consumer(bind=address):
+        path.unlink()
+        other = npt.Consumer(bind=address)
+    with other:
+        assert path.is_socket()
+        with npt.Producer(connect=address) as producer:
+            producer.send(3)
+            assert other.recv(timeout=PATIENCE) == 3
+    assert not path.exists()
 
 
 # What a consumer leaves unread

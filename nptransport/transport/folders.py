@@ -1,14 +1,16 @@
-"""Where the sockets of shm:// addresses lie: a folder of the user's own, or the one that the address names."""
+"""Where the sockets of shm:// addresses lie: a folder of the user's own, or the one that the address names. And the
+files of sockets that are bound here."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
 
 from ..errors import AddressError
 
-__all__ = ["allowed_users", "side_channel", "socket_of"]
+__all__ = ["SocketFiles", "allowed_users", "side_channel", "socket_of"]
 
 _FOLDER = "NPTRANSPORT_SHM_DIR"
 _ALLOW = "NPTRANSPORT_SHM_ALLOW"
@@ -36,6 +38,28 @@ def socket_of(address: str) -> str:
     if os.path.exists(path) and not stat.S_ISSOCK(os.stat(path).st_mode):
         raise _error(address, f"{path} is a file, and no socket; choose another name")
     return path
+
+
+class SocketFiles:
+    """The files of the sockets that one endpoint has bound: nobody else removes them."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[int, int]] = {}
+
+    def add(self, path: str) -> None:
+        """That of a socket which was bound this moment."""
+        with contextlib.suppress(OSError, ValueError):  # an abstract name, which is no file
+            found = os.stat(path)
+            self._made[os.path.abspath(path)] = found.st_dev, found.st_ino
+
+    def remove(self) -> None:
+        """Remove those that are still there, and not somebody else's by now."""
+        for path, made in self._made.items():
+            with contextlib.suppress(OSError):
+                found = os.stat(path)
+                if (found.st_dev, found.st_ino) == made:
+                    os.unlink(path)
+        self._made.clear()
 
 
 def side_channel(folder: str, sender: bytes) -> str:

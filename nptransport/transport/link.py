@@ -17,6 +17,7 @@ from .addresses import answers, is_loopback, is_open_to_others, refusal, socket_
 from .connections import Connections
 from .curve import OVERHEAD, Curve, check_security
 from .doorkeeper import Door, open_door
+from .folders import SocketFiles
 from .guard import Guard
 from .parts import Parts
 
@@ -57,6 +58,7 @@ class Link(Guard, Parts):
             raise _no_socket(context, error) from None
         self._bound: list[str] = []
         self._connected: dict[str, str] = {}  # as libzmq was told, and as we were
+        self._files = SocketFiles()
         self._door: Door | None = None
         self._retried = 0.0
         self._told: dict[str, str] = {}
@@ -138,6 +140,8 @@ class Link(Guard, Parts):
             raise refusal(address, error.errno, str(error)) from None
         bound: Any = self._socket.get(zmq.LAST_ENDPOINT)
         self._bound.append(bound.rstrip(b"\0").decode())
+        if real.startswith("ipc://"):
+            self._files.add(self._bound[-1][len("ipc://") :])
         self.addresses.append(self._bound[-1] if real == address else address)
         if self._security is None and is_open_to_others(address):
             warn_once(
@@ -260,6 +264,7 @@ class Link(Guard, Parts):
 
     def _unbind(self) -> None:
         """Give the addresses back, so that who comes next finds them free."""
+        self._files.remove()  # first: as long as we listen nobody else makes one there
         for address in self._bound:
             self._socket.unbind(address)
         self.connections.await_unbound(sum(not address.startswith("inproc://") for address in self._bound))
