@@ -19,10 +19,11 @@ import nptransport as npt
 from nptransport.protocol.words import Form, Reader, Writer
 
 INTERVAL = 0.1
+QUICK = 0.5  # three of these are death, and more than a thread waits for its turn on a busy machine
 
 # Says what it begins; "slow" goes on when it is told to.
 WORKER = """
-    worker = npt.Worker(connect=args[0], slots=int(args[1]), interval=0.1, name=args[2])
+    worker = npt.Worker(connect=args[0], slots=int(args[1]), interval=float(args[4]), name=args[2])
 
     @worker.method
     def double(x):
@@ -71,7 +72,7 @@ def start_fixture(spawn):
     """``start(backend)``: a worker in another process."""
 
     def start(backend, *, slots=1, name="w", seconds=3600.0):
-        child = spawn(WORKER, backend, slots, name, seconds)
+        child = spawn(WORKER, backend, slots, name, seconds, QUICK)
         assert child.hear() == "up"
         return child
 
@@ -215,14 +216,14 @@ def test_a_stopped_workers_task_goes_to_another_and_its_late_answer_is_dropped(c
 def test_a_task_that_kills_three_workers_becomes_an_error(calling, quick_broker, spawn):
     broker = quick_broker
     script = """
-    worker = npt.Worker(connect=args[0], interval=0.1)
+    worker = npt.Worker(connect=args[0], interval=float(args[1]))
     worker.register("die", lambda: os._exit(1))
     worker.register("double", lambda x: 2 * x)
     worker.serve()
     """
     client = calling(connect=broker.frontend)
     for _ in range(4):
-        spawn(script, broker.backend)
+        spawn(script, broker.backend, QUICK)
     wait_until(lambda: is_there(broker, 4))
     error = remote_error(client, "die")
     assert error.type == "WorkersLost"
@@ -234,7 +235,7 @@ def test_a_task_that_kills_three_workers_becomes_an_error(calling, quick_broker,
 def test_a_worker_that_is_asked_to_end_finishes_its_task_first(calling, quick_broker, start):
     broker = quick_broker
     client = calling(connect=broker.frontend)
-    worker = start(broker.backend, name="first", seconds=1)  # for longer than it waits for a silent broker
+    worker = start(broker.backend, name="first", seconds=4 * QUICK)  # for longer than it waits for a silent broker
     future = client.submit("slow", 1)
     client.hear(worker)
     worker.process.send_signal(signal.SIGTERM)
