@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import signal
 import threading
+import time
 from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import zmq
-from calling import calling_fixture, gate_fixture, remote_error, serve_fixture  # noqa: F401
+from calling import Calling, calling_fixture, gate_fixture, remote_error, serve_fixture  # noqa: F401
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
 from faces import bound_address, face_fixture, make_address, sockets_of_zmq_fixture  # noqa: F401
 from test_security import keys_fixture  # noqa: F401
 
 import nptransport as npt
+from nptransport.patterns import brokering, requesting
 from nptransport.protocol.words import Form, Reader, Writer
 
 INTERVAL = 0.1
@@ -245,6 +249,53 @@ def test_a_worker_that_is_asked_to_end_finishes_its_task_first(calling, quick_br
     statistics = broker.statistics()
     assert (statistics.redelivered, statistics.lost_workers) == (0, 0)
     wait_until(lambda: is_there(broker, 0))
+
+
+# Whoever had to wait for its own turn hears what has come meanwhile before it takes anybody for dead
+
+
+@pytest.fixture(name="clock")
+def clock_fixture(monkeypatch):
+    """What time it is, in a list, for brokers and clients."""
+    now = [time.monotonic()]
+    for module in (brokering, requesting):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_a_broker_takes_nobody_for_dead_who_spoke_while_it_waited(clock, sockets_of_zmq, new_wire):
+    with npt.Broker(frontend=new_wire(), backend=new_wire(), interval=0.1, linger=0) as broker:
+        worker = sockets_of_zmq(zmq.DEALER, broker.backend)
+        worker.send_multipart([Writer().word("ready", "w", 1, 0.1), *npt.encode({"double": "(x)"})])
+        wait_until(lambda: is_there(broker))
+        with broker._lock:  # its thread waits
+            worker.send(Writer().word("beat"))
+            wait_until(broker._workers.channel.readable)
+            clock[0] += 0.4
+        wait_until(lambda: broker._ticked == clock[0])
+        assert is_there(broker)
+        assert broker.statistics().lost_workers == 0
+
+
+def test_a_client_takes_no_broker_for_dead_that_spoke_while_it_waited(clock):
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as peer, contextlib.closing(AsyncFace()) as face:
+        peer.linger, peer.rcvtimeo = 0, PATIENCE * 1000
+        peer.bind("tcp://127.0.0.1:*")
+        client = Calling(face, connect=peer.last_endpoint.rstrip(b"\0").decode())
+        future = client.submit("double", 3)
+        identity, head, *_ = client.meanwhile(peer.recv_multipart)
+        here = [identity, Writer().word("here", "b", 0.1)]
+        peer.send_multipart(here)
+        wait_until(lambda: (client.let_run(0.01), client.client._calls._interval)[1])
+        peer.send_multipart(here)
+        wait_until(client.client._channel.readable)  # while its loop stands still
+        clock[0] += 0.4
+        client.let_run(0.2)  # for longer than between two looks
+        assert client.statistics().disconnects == 0
+        number = int.from_bytes(head[-8:], "big")
+        peer.send_multipart([identity, Writer().about(number, "result"), *npt.encode(6)])
+        assert client.result(future) == 6
+        client.close()
 
 
 # Brokers and clients that die

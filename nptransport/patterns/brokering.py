@@ -130,9 +130,9 @@ class Brokering:
         more = True
         while more and not self._closing:
             with self._lock:
-                self._look()
                 more = self._move(self._workers, self._from_worker)  # who frees slots goes first
                 more = self._move(self._clients, self._from_client) or more
+                self._look()  # behind what has come: who spoke while this thread waited for its turn was not silent
                 self._hand_out()
         return not any(side.backlog for side in (self._clients, self._workers))
 

@@ -207,6 +207,10 @@ class Requesting(Exchanging):
         with self._lock:
             if stood_still:
                 self._calls.rest(now)
+            missed = self._calls.misses_broker(now)
+        if missed:
+            self._receive()  # its words may have come while this thread waited for its turn
+        with self._lock:
             if not self._calls.beat(now):
                 self._channel.complaints.say("%s: nothing heard any more, connecting anew", self._channel)
                 self._channel.reconnect_all()

@@ -184,6 +184,10 @@ class Calls:
 
     # Time
 
+    def misses_broker(self, now: float) -> bool:
+        """Whether one that owes us a word has not been heard for too long."""
+        return self._interval > 0 and bool(self.outstanding) and now - self._heard > MISSES * self._interval
+
     def beat(self, now: float) -> bool:
         """Say that we are there where a broker wants to know; False if it has been silent for too long."""
         if not self._interval or not self.outstanding:
@@ -192,7 +196,7 @@ class Calls:
         if now - self._spoke >= self._interval and not self._unsent:  # calls are signs of life, too
             self._spoke = now
             self._words.append(self._writer.word("alive", self._interval))
-        if now - self._heard > MISSES * self._interval:
+        if self.misses_broker(now):
             self._heard = now
             return False
         return True
