@@ -15,7 +15,7 @@ import pytest
 import zmq
 from calling import Calling, calling_fixture, gate_fixture, remote_error, serve_fixture  # noqa: F401
 from children import PATIENCE, spawn_fixture, wait_until  # noqa: F401
-from faces import bound_address, face_fixture, make_address, sockets_of_zmq_fixture  # noqa: F401
+from faces import AsyncFace, bound_address, face_fixture, make_address, sockets_of_zmq_fixture  # noqa: F401
 from test_security import keys_fixture  # noqa: F401
 
 import nptransport as npt
@@ -482,7 +482,7 @@ def test_a_client_survives_junk(calling, sockets_of_zmq):
     peer = sockets_of_zmq(zmq.ROUTER, "tcp://127.0.0.1:*", bind=True)
     client = calling(connect=bound_address(peer))
     future = client.submit("double", 3)
-    identity, head, *_ = peer.recv_multipart()
+    identity, head, *_ = client.meanwhile(peer.recv_multipart)
     number = int.from_bytes(head[-8:], "big")
     for parts in junk().values():
         peer.send_multipart([identity, *parts])
@@ -497,7 +497,7 @@ def test_an_answer_that_is_malformed_is_an_error_of_its_call(calling, sockets_of
     client = calling(connect=bound_address(peer))
     for kind in (b"\xa6result", b"\xa5error"):
         future = client.submit("double", 3)
-        identity, head, *_ = peer.recv_multipart()
+        identity, head, *_ = client.meanwhile(peer.recv_multipart)
         peer.send_multipart([identity, b"\x93\x01" + kind + b"\xcf" + head[-8:], b"junk"])
         with pytest.raises(npt.DecodeError):
             client.result(future)

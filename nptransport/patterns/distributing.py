@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..memory.leases import Leases
+from ..memory.pool import SMALL
 from ..protocol.audience import Audience
 from ..protocol.copies import begin, parts_of
 from ..protocol.outlets import PATIENCE, PATIENCE_EARNED, Outlet, Route
@@ -21,8 +22,6 @@ from ..transport.steps import wait_for
 from .announcing import Announcer, Repertoire
 
 __all__ = ["Distributor"]
-
-_SMALL = 32 * 1024  # as that of the pool, where each subscriber gets a copy
 
 
 class Distributor:
@@ -42,9 +41,9 @@ class Distributor:
         on_return: Callable[[], None],
     ) -> None:
         self.audience = Audience()
-        self.small = min(_SMALL, max_bytes // (8 * max_messages))
+        self.small = min(SMALL, max_bytes // (4 * max_messages))
         """Bytes of content up to which a message is copied for each subscriber, and not leased. Such are not counted in
-        bytes; all of them that may wait for one subscriber are an eighth of the budget."""
+        bytes; all of them that may wait for one subscriber are a quarter of the budget."""
         self.leases = Leases(max_bytes - self.small * max_messages)
         """The larger ones that are on their way."""
         self.lender: Lender | None = None
