@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import BOTH_SIDES, Running, run, run_here, wait_until
+from command_line import BOTH_SIDES, Running, posix, run, run_here, wait_until
 
 import nptransport as npt
 
@@ -81,6 +81,32 @@ def test_a_crew_is_kept_up(tmp_path: Path, addresses: dict[str, Any]) -> None:
         assert len(state["workers"]) == 2
         crew.process.send_signal(signal.SIGTERM)
         assert crew.wait() == 0
+
+
+@posix
+def test_a_signal_to_all_of_a_crew_is_one(tmp_path: Path, addresses: dict[str, Any]) -> None:
+    """As service managers send it: to who leads, who passes it on, and to each of the others."""
+    arguments = ["worker", "tasks", "--connect", addresses["backend"], "--processes", "2"]
+    with (
+        running(tmp_path / "crew", *arguments, cwd=tmp_path) as crew,
+        npt.Client(connect=addresses["frontend"]) as client,
+    ):
+
+        def state() -> dict[str, Any]:
+            found: dict[str, Any] = client.call("nptransport.broker", timeout=10)
+            return found
+
+        wait_until(lambda: len(state()["workers"]) == 2)
+        future = client.submit("slow", 1.0, timeout=20)
+        wait_until(lambda: state()["running"] == 1)
+        for each in state()["workers"].values():
+            os.kill(int(str(each["name"]).rpartition(":")[2]), signal.SIGTERM)
+        crew.process.send_signal(signal.SIGTERM)
+        assert future.result() == "done"
+        assert crew.wait() == 0
+        assert sorted(each["results"] for each in crew.events() if each["event"] == "summary") == [0, 1]
+        assert "not every worker" not in crew.stderr
+        assert "interrupted" not in crew.stderr
 
 
 def test_a_task_is_finished_before_the_end(tmp_path: Path, addresses: dict[str, Any]) -> None:

@@ -21,9 +21,10 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 class Interruption:
     """Whether somebody has asked the command to end."""
 
-    def __init__(self) -> None:
+    def __init__(self, patient: bool = False) -> None:
         self.signal = 0
         self._at_once = False
+        self._patient = patient
 
     def __bool__(self) -> bool:
         return self.signal != 0
@@ -46,18 +47,19 @@ class Interruption:
 
     def _take_note(self, number: int, frame: FrameType | None) -> None:
         again, self.signal = self.signal, number
-        if self._at_once or again:  # asked twice: whatever hangs, end it
+        if self._at_once or (again and not self._patient):  # asked twice: whatever hangs, end it
             raise KeyboardInterrupt
 
 
 @contextmanager
-def interruptible() -> Iterator[Interruption]:
-    """Within it, a signal sets the flag that is given here; a second one ends it all with Stop.
+def interruptible(*, patient: bool = False) -> Iterator[Interruption]:
+    """Within it, a signal sets the flag that is given here; a second one ends it all with Stop, unless it is
+    ``patient``: for processes of a command that will end them, where a signal to all of them is no second one.
 
     An exception out of nowhere could leave a message or a file half written. So commands look at the flag between
     messages, and wait in slices.
     """
-    interruption = Interruption()
+    interruption = Interruption(patient)
     before = {number: signal.signal(number, interruption._take_note) for number in _SIGNALS}
     try:
         yield interruption

@@ -85,7 +85,7 @@ def command(
         return _lead(processes, grace, as_json)
     methods = load(module)
     with (
-        interruptible() as interruption,
+        interruptible(patient=parent is not None) as interruption,
         npt.Worker(
             connect=connect,
             slots=slots,

@@ -14,6 +14,7 @@ __all__ = ["Crew"]
 _LOOK = 0.05
 _SHORT = 1.0  # seconds: who does not live longer than that is started again with a pause
 _PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_GENTLY = (0, -signal.SIGTERM, 128 + signal.SIGTERM)  # the others: ended before it had begun
 
 
 class _Member:
@@ -25,7 +26,8 @@ class _Member:
 
     def start(self) -> None:
         self.born = time.monotonic()
-        self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
+        # In a session of its own: a terminal's Ctrl-C is for who leads, who passes it on.
+        self.process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True)
 
     def buried(self) -> int | None:
         """The exit code of one that has died and is to be started again."""
@@ -61,18 +63,23 @@ class Crew:
             time.sleep(_LOOK)
 
     def end(self, grace: float) -> bool:
-        """Ask all to end, and kill those that have not within ``grace`` seconds; whether none had to be."""
+        """Ask all to end, and kill those that have not within ``grace`` seconds, or once we are asked to end at once;
+        whether each ended by itself."""
         living = [member.process for member in self._members if member.process is not None]
         for process in living:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + grace
         gently = True
-        for process in living:
-            try:
-                gently = process.wait(max(0.0, deadline - time.monotonic())) == 0 and gently
-            except subprocess.TimeoutExpired:
-                gently = False
-                process.kill()
-                process.wait()
+        try:
+            for process in living:
+                try:
+                    gently = process.wait(max(0.0, deadline - time.monotonic())) in _GENTLY and gently
+                except subprocess.TimeoutExpired:
+                    gently = False
+        finally:
+            for process in living:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
         return gently
