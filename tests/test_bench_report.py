@@ -161,13 +161,13 @@ def test_a_loan_that_nobody_copies_leaves_the_scale_to_the_others() -> None:
     figure = compose(invented(quick(), [1_000, 8_000_000], ["touch"]), this_machine())
     (axes,) = figure.axes
     assert axes.get_ylim()[1] < 2  # the others move 1 GB/s, and a loan is said to move 4000
-    assert "shm, loan(): off the scale,\nno copy, 550k messages/s" in {text.get_text() for text in axes.texts}
+    assert "shm, loan(): off the scale,\nno copy, 550k/s of 8 MB" in {text.get_text() for text in axes.texts}
     slow = Case(named("shm-loan"), 8_000_000, "touch")
     falling = compose(invented(quick(), [1_000, 1_000_000, 8_000_000], ["touch"], slow=slow), this_machine())
     assert "shm, loan(): no copy,\nin part off the scale" in {text.get_text() for text in falling.axes[0].texts}
     single = compose(invented(quick(), [8_000_000], ["touch"]), this_machine())
     assert single.axes[0].get_xlim()[1] < 2
-    assert "off the scale, no copy, 550k messages/s" in {text.get_text() for text in single.axes[0].texts}
+    assert "off the scale, no copy, 550k/s of 8 MB" in {text.get_text() for text in single.axes[0].texts}
 
 
 def test_a_picture_says_what_it_leaves_out() -> None:

@@ -143,3 +143,23 @@ def test_what_cannot_be_is_one_line(tmp_path: Path) -> None:
         assert text in done.stderr
         assert len(done.stderr.splitlines()) == 1
     assert run_here("workers", "tcp://127.0.0.1:9", "--timeout", "0.1").returncode == 3
+
+
+def test_who_has_mixed_up_the_brokers_addresses_is_told_of_there(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(MODULE)
+    with running(tmp_path / "broker", "broker", *BOTH_SIDES) as broker:
+        addresses = broker.event("listening")
+        with (
+            running(tmp_path / "worker", "worker", "tasks", "--connect", addresses["frontend"], cwd=tmp_path),
+            npt.Client(connect=addresses["backend"]) as client,
+        ):
+            client.submit("double", 3)
+            wait_until(lambda: "workers connect to the backend" in broker.stderr)
+            wait_until(lambda: "clients connect to the frontend" in broker.stderr)
+
+
+def test_a_worker_says_that_no_broker_is_there(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(MODULE)
+    arguments = ["worker", "tasks", "--connect", "tcp://no..host:5556"]
+    with running(tmp_path / "worker", *arguments, cwd=tmp_path) as worker:
+        wait_until(lambda: "waiting for a broker at tcp://no..host:5556; the name no..host" in worker.stderr)

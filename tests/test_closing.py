@@ -130,6 +130,7 @@ def test_nobody_is_there(face, wire, caplog):
     for index in range(3):
         producer.send(np.array(index))
     assert_reports(caplog, producer.close(linger=0.1), 3)
+    assert "no consumer was ever here" in caplog.text
 
 
 @pytest.mark.parametrize("size", [10, 1_000_000])
@@ -172,6 +173,7 @@ def test_only_a_stranger_was_there(face, caplog):
     stranger.recv(1)
     stranger.close()
     assert_reports(caplog, producer.close(linger=0.1), 3)
+    assert "no consumer was ever here" in caplog.text
     assert producer.statistics().disconnects == 0
 
 

@@ -88,7 +88,7 @@ class Producer(Producing):
             await self._channel.finish_soon(self._ending(), linger)
             left = self._report_refused()
         except (Timeout, AuthenticationError, ConnectionClosed) as error:
-            left = self._report(str(error))
+            left = self._report_error(error)
         finally:
             self._channel.destroy()
             unfetched = self._stop_lending(linger)

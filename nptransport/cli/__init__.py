@@ -12,6 +12,7 @@ Knows the public surface of the package only. One file a command, in ``commands/
     demo/         the camera, the viewers and the screen of ``nptransport demo``
     report.py     one line a file, a progress bar or JSON: whatever ``send`` and ``recv`` show
     lookup.py     whether the names of hosts can be resolved
+    warned.py     what the library warns of, for commands that serve
     terminal.py   whether there is something to paint on
 """
 

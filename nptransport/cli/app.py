@@ -50,7 +50,7 @@ def program() -> None:
     Exit codes: 0 all went well        1 the job failed, or a part of it
                 2 wrong usage, address, or file
                 3 the other side was not there in time
-                130 Ctrl-C
+                130 Ctrl-C, which is how proxy, broker and worker end as a rule: with 0
     """
 
 

@@ -39,7 +39,7 @@ _OURS = re.compile(r"tcp://(127(\.\d{1,3}){3}|localhost|lo|\[::1\]):")
 
 def address_options(function: F) -> F:
     """``--bind`` and ``--connect``, each as often as wanted."""
-    what = "tcp://HOST:PORT or ipc://PATH; may be repeated."
+    what = "tcp://HOST:PORT, ipc://PATH or shm://NAME; may be repeated."
     for option in (
         click.option("--connect", metavar="ADDRESS", multiple=True, help=f"The other side's address: {what}"),
         click.option("--bind", metavar="ADDRESS", multiple=True, help=f"The address to wait at: {what}"),

@@ -29,7 +29,7 @@ def encode(payload: Any, *, limits: Limits = DEFAULT_LIMITS) -> list[Buffer]:
             and datetime, with arrays and NumPy scalars in it. What exports the buffer protocol,
             ``__array_interface__`` or DLPack on the CPU is sent as an array. Subclasses of ndarray other than
             MaskedArray arrive as plain arrays, record arrays as structured ones, ``np.ma.masked`` as a masked array of
-            one element; of a timezone only the offset is kept.
+            one element; a timezone with an IANA name keeps that, of others the offset stays.
         limits: those of the receiver, or stricter; what exceeds them is refused.
 
     Returns:

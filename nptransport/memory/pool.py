@@ -58,6 +58,15 @@ class InFlight:
         self._resume_bytes = self.max_bytes // 2
         return False
 
+    def situation(self) -> str:
+        """What is on its way, for errors; empty if nothing is."""
+        if not self.nbytes:
+            return ""
+        return (
+            f"{self.nbytes} bytes are on their way, of {self.max_bytes} that may be: "
+            "raise max_bytes, or have the other side take them sooner"
+        )
+
     def copy(self, buffer: bytes | memoryview, weight: int) -> memoryview:
         """A view on a warm buffer that holds the same bytes, counted as ``weight`` until nobody holds the view."""
         nbytes = len(buffer)

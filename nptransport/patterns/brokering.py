@@ -43,6 +43,11 @@ LINGER = 5.0
 _BATCH = 64  # messages of one side between two looks at the other
 _LARGE = 32 * 1024
 
+_MIXED_UP = {
+    ("a client", "ready"): "it is a worker, and this is the frontend: workers connect to the backend",
+    ("a worker", "call"): "it is a client, and this is the backend: clients connect to the frontend",
+}
+
 
 class Brokering:
     """The state and the thread of a broker; the faces beside this add the waiting."""
@@ -298,4 +303,5 @@ def _check_alike(clients: Channel, workers: Channel) -> None:
 
 
 def _unexpected(word: Word, whom: str) -> DecodeError:
-    return DecodeError.of("word", expected=f"one of {whom}", found=word.kind)
+    hint = _MIXED_UP.get((whom, word.kind), "")
+    return DecodeError.of("word", expected=f"one of {whom}", found=word.kind, hint=hint)

@@ -64,6 +64,7 @@ class Producing(Shortcuts):
         )
         small = CROSSOVER if self._channel.is_shared else SMALL
         self._outbox = Outbox(limits, max_messages, max_bytes, self._channel.on_release, small)
+        self._channel.tell_holders = self._outbox.in_flight.situation
         self._set_up_sharing(max_bytes, lanes=security is None)
         self._looked = 0.0
         self._refusals_seen = self._refused = 0  # how often we were refused; messages that were lost by it
@@ -205,7 +206,7 @@ class Producing(Shortcuts):
         except MisuseError:  # another thread is waiting in send, and hears of the end now
             left = self._report("another thread was using it") if self._undelivered() else 0
         except (Timeout, AuthenticationError, ConnectionClosed) as error:
-            left = self._report(str(error))
+            left = self._report_error(error)
         finally:
             channel.close()
             unfetched = self._stop_lending(linger)
@@ -254,12 +255,14 @@ class Producing(Shortcuts):
 
     def _report(self, why: str) -> int:
         """Say what the close leaves behind."""
-        count = max(self._undelivered(), 1)
-        warn(
-            "%s: closed with %d or more messages not known to have arrived (%d bytes of large arrays), %s",
-            self._channel,
-            count,
-            self._outbox.in_flight.nbytes,
-            why,
-        )
+        count, nbytes = max(self._undelivered(), 1), self._outbox.in_flight.nbytes
+        large = f" ({nbytes} bytes of large arrays)" if nbytes else ""
+        warn("%s: closed with %d or more messages not known to have arrived%s: %s", self._channel, count, large, why)
         return count
+
+    def _report_error(self, error: Exception) -> int:
+        """As :meth:`_report`, after an ``error`` that ended the wait for what was sent."""
+        connections = self._channel.connections
+        if isinstance(error, Timeout) and not (connections.count or connections.disconnects):
+            return self._report("no consumer was ever here")
+        return self._report(f"{error}".removeprefix(f"{self._channel}: "))

@@ -325,8 +325,8 @@ class Channel(Link):
             for at, count in list(self.connections.broken_off.items())
             if at not in self.connections.turned_away
         )
-        holders = f"; {self.tell_holders()}" if self.tell_holders is not None else ""
-        return f"{self}: {what}; connected to {connected}{refused}{broken_off}{holders}"
+        holders = self.tell_holders() if self.tell_holders is not None else ""
+        return "; ".join(filter(None, [f"{self}: {what}; connected to {connected}{refused}{broken_off}", holders]))
 
 
 def check_positive(**values: int) -> None:

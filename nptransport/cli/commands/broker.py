@@ -21,6 +21,7 @@ from ..options import (
     tell_if_open,
 )
 from ..signals import interruptible, serve_until
+from ..warned import warnings_said
 
 __all__ = ["command"]
 
@@ -75,7 +76,8 @@ def command(
     ):
         tell_if_open([*frontend, *backend], security)
         _say(as_json, "listening", frontend=broker.frontend, backend=broker.backend)
-        serve_until(interruption, broker)
+        with warnings_said():
+            serve_until(interruption, broker)
         left = broker.close()
         statistics = asdict(broker.statistics())
         statistics["workers"] = len(statistics["workers"])

@@ -12,6 +12,7 @@ import nptransport as npt
 from ..exits import ExitCode, Stop
 from ..options import as_limits, check_addresses, json_option, limit_option, security_option, tell_if_open
 from ..signals import interruptible, serve_until
+from ..warned import warnings_said
 
 __all__ = ["command"]
 
@@ -73,7 +74,8 @@ def command(
     ):
         tell_if_open([*frontend, *backend], security)
         _say(as_json, "listening", frontend=proxy.frontend, backend=proxy.backend)
-        serve_until(interruption, proxy)
+        with warnings_said():
+            serve_until(interruption, proxy)
         statistics = asdict(proxy.statistics())
         statistics["subscribers"] = len(statistics["subscribers"])
         lost = proxy.close()

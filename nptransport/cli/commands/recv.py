@@ -70,9 +70,8 @@ def command(
     ):
         _make_folder(out)
         tell_if_open(bind, security)
-        if bind:
-            for address in consumer.addresses:
-                report.listening(address)
+        for address in consumer.addresses[: len(bind)]:
+            report.listening(address)
         for name in sweep(out):
             report.note(f"removed {name}, left by a recv that was killed")
         lookup = Lookup(connect)

@@ -6,12 +6,15 @@ import json
 import os
 import sys
 import threading
+import time
+from collections.abc import Callable
 
 import click
 
 import nptransport as npt
 
 from ..exits import ExitCode, Stop
+from ..lookup import Lookup
 from ..options import (
     as_limits,
     check_addresses,
@@ -24,10 +27,12 @@ from ..options import (
 from ..pool.crew import Crew
 from ..pool.registry import load
 from ..signals import interruptible
+from ..warned import warnings_said
 
 __all__ = ["command"]
 
 _LOOK = 0.1  # seconds between two looks whether somebody wants it to end
+_ALONE = 1.0  # seconds without a broker until it says so
 _MORE = 1.0  # seconds that a process needs to end, beyond the grace time of its task
 
 
@@ -102,8 +107,8 @@ def command(
         serving = threading.Thread(target=_serve, args=(worker, failures), daemon=True)
         serving.start()
         _say(as_json, "working", methods=sorted(methods.signatures), slots=slots, connect=connect, pid=os.getpid())
-        while serving.is_alive() and not interruption and (parent is None or os.getppid() == parent):
-            serving.join(_LOOK)
+        with warnings_said():
+            _wait(worker, serving, lambda: bool(interruption) or parent not in (None, os.getppid()), connect)
         worker.close(linger=grace)
         statistics = worker.statistics()
         _say(as_json, "summary", results=statistics.results, errors=statistics.errors, undone=statistics.begun)
@@ -112,6 +117,18 @@ def command(
     if statistics.begun:
         raise Stop(ExitCode.FAILED, f"{statistics.begun} tasks were not finished in time; they go to other workers")
     return ExitCode.OK
+
+
+def _wait(worker: npt.Worker, serving: threading.Thread, has_to_end: Callable[[], bool], connect: str) -> None:
+    """Until it serves no more, or has to end; say it once if no broker is there."""
+    lookup, alone_until = Lookup([connect]), time.monotonic() + _ALONE
+    told = False
+    while serving.is_alive() and not has_to_end():
+        serving.join(_LOOK)
+        if not told and time.monotonic() > alone_until:
+            told = True
+            if not worker.statistics().connections:
+                click.echo(f"waiting for a broker at {connect}{lookup.verdict}", err=True)
 
 
 def _serve(worker: npt.Worker, failures: list[Exception]) -> None:

@@ -32,7 +32,7 @@ def panel(axes: Axes, figures: Figures, reading: Reading) -> None:
         axes.barh(row, min(middle, top), height=0.62, color=colour, alpha=strength, linewidth=0)
         if middle > top:
             axes.plot(top, row, color=colour, marker=">", markersize=13, clip_on=False)
-            said = no_copy(candidate, figure).partition(": ")[2].replace("\n", " ")
+            said = no_copy(candidate, nbytes, figure).partition(": ")[2].replace("\n", " ")
             axes.text(top * 0.975, row, said, color="white", fontsize=10.5, va="center", ha="right")
             continue
         axes.plot([low, high], [row, row], color=INK, linewidth=1.2, solid_capstyle="butt")

@@ -85,7 +85,7 @@ def _line(axes: Axes, figures: Figures, candidate: Candidate, reading: Reading, 
         left = _arrow(axes, sizes, middle, top, off.index(True), colour)
         if off[-1]:
             start = float(to_axes.transform((left, top))[0])
-            return _Label(1.0, no_copy(candidate, known[-1][1]), colour, candidate.ours, start)
+            return _Label(1.0, no_copy(candidate, *known[-1]), colour, candidate.ours, start)
     height = float(to_axes.transform((sizes[-1], middle[-1]))[1])
     note = ",\nin part off the scale" if any(off) else ""
     return _Label(height, candidate.label_for(reading) + note, colour, candidate.ours)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...units import as_size
 from ..candidates import Candidate
 from ..cells import as_count
 from ..figures import Figure, Figures
@@ -17,7 +18,7 @@ READS = {"touch": "the reader touches each array", "read": "the reader adds up e
 # Colours that stay apart for the colour-blind (Okabe and Ito): one for each transport of ours, ink for pyzmq.
 _COLOURS = {"shm": "#009e73", "ipc": "#0072b2", "tcp": "#d55e00"}
 _BARE = {"ipc": INK, "tcp": "#7b5f4b"}
-_DOTTED, _DASHED = (0, (1, 1.4)), (0, (5, 1.6))
+_DOTTED, _DASHED, _DASH_DOTTED = (0, (1, 1.4)), (0, (5, 1.6)), (0, (4, 1.6, 1, 1.6))
 _HEADROOM = 1.3  # above the fastest that copies
 
 
@@ -25,7 +26,7 @@ def look(candidate: Candidate) -> tuple[str, Any]:
     """Colour and line style."""
     way = candidate.program.partition(".")[2]
     if candidate.face == "system":
-        return FAINT, _DOTTED
+        return FAINT, _DASH_DOTTED if way == "memcpy" else _DOTTED
     if candidate.face == "pyzmq":
         return _BARE[candidate.transport], _DASHED if way == "multipart" else "-"
     return _COLOURS[candidate.transport], _DASHED if way in ("lent", "loan") else "-"
@@ -57,6 +58,6 @@ def ceiling(figures: Figures) -> float:
     )
 
 
-def no_copy(candidate: Candidate, figure: Figure) -> str:
-    """The label of what is off the scale."""
-    return f"{candidate.label}: off the scale,\nno copy, {as_count(figure.median)} messages/s"
+def no_copy(candidate: Candidate, nbytes: int, figure: Figure) -> str:
+    """The label of what is off the scale at the largest size, of ``nbytes``."""
+    return f"{candidate.label}: off the scale,\nno copy, {as_count(figure.median)}/s of {as_size(nbytes)}"
