@@ -277,6 +277,35 @@ def test_a_broker_takes_nobody_for_dead_who_spoke_while_it_waited(clock, sockets
         assert broker.statistics().lost_workers == 0
 
 
+def test_what_a_worker_said_before_it_left_counts(sockets_of_zmq, new_wire, monkeypatch):
+    """However its last words and its end fall between two looks of the broker's."""
+    with npt.Broker(frontend=new_wire(), backend=new_wire(), linger=0) as broker:
+        worker = sockets_of_zmq(zmq.DEALER, broker.backend)
+        worker.send_multipart([Writer().word("ready", "w", 1, 5.0), *npt.encode({"double": "(x)"})])
+        wait_until(lambda: is_there(broker))
+        with npt.Client(connect=broker.frontend) as client:
+            future = client.submit("double", 3)
+            reader, word = Reader(), None
+            while word is None or word.kind != "task":
+                word = reader.read(worker.recv_multipart()[0])
+            side, said = broker._workers, threading.Event()
+            departed = side.departed
+
+            def after_its_end():
+                if not said.is_set():  # in the broker's thread, which has just heard all that there was
+                    worker.linger = PATIENCE * 1000
+                    worker.send_multipart([Writer().about(word.number, "done", *word.fields[:2]), *npt.encode(6)])
+                    worker.close()
+                    assert side.channel.connections._events.poll(PATIENCE * 1000)
+                    said.set()
+                return departed()
+
+            monkeypatch.setattr(side, "departed", after_its_end)
+            assert future.result(PATIENCE) == 6
+        assert said.is_set()
+        assert broker.statistics().redelivered == broker.statistics().late == 0
+
+
 def test_a_client_takes_no_broker_for_dead_that_spoke_while_it_waited(clock):
     with zmq.Context() as context, context.socket(zmq.ROUTER) as peer, contextlib.closing(AsyncFace()) as face:
         peer.linger, peer.rcvtimeo = 0, PATIENCE * 1000

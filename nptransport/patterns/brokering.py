@@ -135,24 +135,32 @@ class Brokering:
         more = True
         while more and not self._closing:
             with self._lock:
-                more = self._move(self._workers, self._from_worker)  # who frees slots goes first
-                more = self._move(self._clients, self._from_client) or more
-                self._look()  # behind what has come: who spoke while this thread waited for its turn was not silent
+                for side in (self._workers, self._clients):
+                    side.take_note()
+                spoke = self._move(self._workers, self._from_worker)  # who frees slots goes first
+                more = self._move(self._clients, self._from_client) or spoke
+                # Behind what has come: who spoke while this thread waited for its turn was not silent, and who has left
+                # may have finished its task before.
+                self._look(all_heard=not spoke)
                 self._hand_out()
         return not any(side.backlog for side in (self._clients, self._workers))
 
-    def _look(self) -> None:
-        """After who has left, and after the time."""
+    def _look(self, *, all_heard: bool) -> None:
+        """After who has left, and after the time. ``all_heard``: whether workers have been listened to to the end."""
         now = time.monotonic()
         if now - self._ticked < min(0.05, self._interval / 10):
             return
         if now - self._ticked > self._interval + STOOD_STILL:
             self._jobs.rest(now)
         self._ticked = now
-        self._bury()
+        if all_heard:
+            self._bury()
         self._jobs.tick(now)
 
     def _bury(self) -> None:
+        unreachable, self._workers.unreachable = self._workers.unreachable, []
+        for peer, task in unreachable:
+            self._jobs.worker_unreachable(peer, task)
         gone = list(self._workers.departed())
         if gone:
             self._jobs.worker_gone(*gone)
@@ -172,7 +180,8 @@ class Brokering:
                 head, connection = channel.take_word()
                 word = self._reader.read(head)
                 if side.is_new(peer, connection):
-                    self._bury()  # or the end of the connection that had this number before would be taken for its own
+                    side.take_note()  # or the end of the connection that had this number before would be its own
+                    self._bury()
                     side.place(peer, connection)  # type: ignore[arg-type]
                 frames, nbytes = self._frames(channel, len(head))
                 take(peer, word, frames, nbytes, time.monotonic())

@@ -10,7 +10,7 @@ import zmq
 from ..codec.encoder import Encoder
 from ..limits import Limits
 from ..protocol.jobs import Jobs
-from ..protocol.records import Out
+from ..protocol.records import Key, Out
 from ..transport.addresses import Addresses
 from ..transport.channel import Channel
 from ..transport.curve import Curve
@@ -57,12 +57,17 @@ class Side:
         self.backlog: dict[bytes, deque[Out]] = {}
         self.undelivered = 0
         """Messages for somebody who had gone."""
+        self.unreachable: list[tuple[bytes, Key | None]] = []
+        """Workers that messages did not reach, and which tasks those were. What they said before is yet to be read."""
+
+    def take_note(self) -> None:
+        """Of who has left. What they said before that is there to be read, from now on."""
+        self.channel.connections.refresh()
+        self.channel.complaints.settle()
 
     def departed(self) -> list[bytes]:
-        """Who has left since this was asked last."""
+        """Who was noted to have left since this was asked last."""
         connections = self.channel.connections
-        connections.refresh()
-        self.channel.complaints.settle()
         ended, connections.departed = connections.departed or [], []
         peers = []
         for connection in ended:
@@ -88,7 +93,7 @@ class Side:
         if sent is None:
             self.undelivered += 1
             if message.to_worker:
-                self._jobs.worker_unreachable(message.peer, message.task)
+                self.unreachable.append((message.peer, message.task))
             else:
                 self._jobs.client_gone(message.peer)
             return True
