@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
+import pickle
 import socket
 import sys
 import threading
@@ -421,3 +423,18 @@ def test_what_needs_privileges():
         with pytest.raises(npt.AddressError, match="not permitted") as caught:
             npt.Consumer(bind=address)
         assert caught.value.address == address
+
+
+KINDS = ["Producer", "Consumer", "Publisher", "Subscriber", "Server", "Client", "Worker"]
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "Proxy", "Broker"])
+@pytest.mark.parametrize("use", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_none_is_copied(kind, use):
+    here, there = "tcp://127.0.0.1:0", "tcp://127.0.0.1:9"
+    where = {"Proxy": {"frontend": here, "backend": here}, "Broker": {"frontend": here, "backend": here}}
+    endpoint = getattr(npt, kind)(**where.get(kind, {"connect": there}))
+    with pytest.raises(TypeError, match="make one there"):
+        use(endpoint)
+    assert not endpoint.closed
+    endpoint.close()

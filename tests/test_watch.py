@@ -174,9 +174,9 @@ def test_topics_that_somebody_makes_up_do_not_fill_memory() -> None:
 # The table
 
 
-def painted(board: Board, **options: Any) -> str:
-    console = Console(file=io.StringIO(), width=120, force_terminal=False)
-    console.print(table.as_table(rows(board, **options), "topic"))
+def painted(board: Board, width: int = 120, **options: Any) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(table.as_table(rows(board, **options), "topic", width))
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -192,6 +192,14 @@ def test_the_table() -> None:
     assert "source" not in painted(board)
     board.add(message("camera/left", source="0123456789"), 1.0)
     assert "01234567 " in painted(board)
+
+
+def test_topics_come_before_payloads() -> None:
+    board = Board(1.0)
+    for topic in ("camera/left", "camera/depth"):
+        board.add(message(topic, payload=np.zeros((480, 640, 3), np.uint8)), 0.5)
+    shown = [line.split()[0] for line in painted(board, 80).splitlines() if "camera" in line]
+    assert shown == ["camera/depth", "camera/left"]
 
 
 def test_what_peers_say_does_not_paint() -> None:

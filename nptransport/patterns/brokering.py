@@ -33,6 +33,7 @@ from ..transport.ending import close_at_end, read_linger
 from ..transport.service import Service
 from ..transport.steps import STOOD_STILL, Need, Steps
 from .brokerside import Side
+from .endpoint import Single
 
 __all__ = ["Brokering"]
 
@@ -49,7 +50,7 @@ _MIXED_UP = {
 }
 
 
-class Brokering:
+class Brokering(Single):
     """The state and the thread of a broker; the faces beside this add the waiting."""
 
     def __init__(

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from ..transport.channel import Channel
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "Single"]
 
 
-class Endpoint:
+class Single:
+    """What cannot be copied: a copy that goes would close the sockets of both."""
+
+    def __reduce__(self) -> NoReturn:
+        """TypeError for ``copy`` and ``pickle``."""
+        raise TypeError(f"{self!r} cannot be copied, nor given to another process: make one there, at the same address")
+
+
+class Endpoint(Single):
     """An end of a connection, apart from what it does there."""
 
     _channel: Channel

@@ -59,6 +59,8 @@ def read_secret(source: Source) -> str:
             f"{len(source)} letters that is neither" + (f": {source}" if source.endswith(".secret") else "")
         )
     path = _path_of(source, "secret")
+    if _public_keys(path)[0]:
+        raise AuthenticationError(f"{path}: is a public key; give the .secret file of the pair", path=path)
     text = _read(path, private=True)
     match = re.search(rf"^{_SECRET}\s+(\S+)\s*$", text, re.MULTILINE)
     if match is None or not is_key(match[1]):

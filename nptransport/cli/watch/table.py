@@ -22,6 +22,8 @@ _SOURCE = 8  # characters of a source: enough to tell a few apart
 _SILENT = 5.0  # seconds after which a row is dimmed
 
 # Heading, and the order that it stands for.
+_NUMBERS = 58  # characters that the other columns take, and the room between all
+_SHORTEST = 7  # characters of a topic, or a payload
 _COLUMNS = [
     ("msg/s", "rate"),
     ("MB/s", "bandwidth"),
@@ -32,14 +34,20 @@ _COLUMNS = [
 ]
 
 
-def as_table(rows: Sequence[Row], sort: str, height: int | None = None) -> Table:
-    """A row a stream, the first ``height`` of them. Sources are named where a topic has several."""
+def as_table(rows: Sequence[Row], sort: str, width: int, height: int | None = None) -> Table:
+    """A row a stream, the first ``height`` of them, for ``width`` characters. Sources are named where a topic has
+    several."""
     several = _have_several_sources(rows)
     table = Table(box=SIMPLE_HEAD, expand=True)
-    table.add_column(_heading("topic", sort == "topic"), ratio=3, no_wrap=True, overflow="ellipsis")
+    # Topics before payloads: two that are cut to the same tell nothing.
+    longest = max((len(row.topic) for row in rows[:height]), default=0)
+    room = max(_SHORTEST, width - _NUMBERS - _SHORTEST - several * (_SOURCE + 2))
+    table.add_column(
+        _heading("topic", sort == "topic"), width=max(_SHORTEST, min(longest, room)), no_wrap=True, overflow="ellipsis"
+    )
     if several:
         table.add_column("source", no_wrap=True)
-    table.add_column("payload", ratio=4, no_wrap=True, overflow="ellipsis")
+    table.add_column("payload", ratio=1, no_wrap=True, overflow="ellipsis")
     for name, order in _COLUMNS:
         table.add_column(_heading(name, sort == order), justify="right", no_wrap=True)
     for row in rows[:height]:

@@ -52,7 +52,7 @@ class Top:
                 for key in keys:
                     self._sort = _KEYS.get(key, self._sort)
                 if screen.is_due():
-                    screen.paint(self._picture(console.height, screen.has_keys))
+                    screen.paint(self._picture(console.width, console.height, screen.has_keys))
                 self._count()
 
     def _print(self, console: Console, once: bool, as_json: bool) -> None:
@@ -86,10 +86,10 @@ class Top:
         if not can_be_painted(console):
             return "\n".join(table.as_lines(rows))
         with console.capture() as captured:
-            console.print(table.as_table(rows, self._sort))
+            console.print(table.as_table(rows, self._sort, console.width))
         return captured.get().rstrip("\n")
 
-    def _picture(self, height: int, has_keys: bool) -> RenderableType:
+    def _picture(self, width: int, height: int, has_keys: bool) -> RenderableType:
         now, statistics = time.monotonic(), self._feed.statistics()
         rows = self._board.rows(now, statistics, self._sort)
         publishers, streams = counted(statistics.connections, "publisher"), counted(len(rows), "stream")
@@ -101,5 +101,6 @@ class Top:
         room = max(1, height - _FRAME)
         foot = f"… and {len(rows) - room} more" if len(rows) > room else ""
         if has_keys:
-            foot = "  ".join(filter(None, [foot, "sort by", *(f"[{name[0]}]{name[1:]}" for name in SORTS), "  [q]uit"]))
-        return Group(title, table.as_table(rows, self._sort, room), Text(foot, style="dim", no_wrap=True))
+            keys = [f"[{name[0]}]{name[1:]}" for name in SORTS]
+            foot = "  ".join(filter(None, [foot, "[q]uit", "  sort by", *keys]))
+        return Group(title, table.as_table(rows, self._sort, width, room), Text(foot, style="dim", no_wrap=True))
