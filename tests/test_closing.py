@@ -429,5 +429,6 @@ def test_a_consumer_whose_producer_never_stops_closes(face, wire, spawn):
     )
     for _ in range(100):
         consumer.recv(timeout=PATIENCE)
+    wait_until(consumer._endpoint._channel.readable)
     assert consumer.close() > 0
     child.kill()
